@@ -1280,7 +1280,8 @@ type FetchResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// In the first response.
 	AppliedIndex uint64 `protobuf:"varint,1,opt,name=applied_index,json=appliedIndex,proto3" json:"applied_index,omitempty"`
-	// In the first response: the mailbox's keyword table.
+	// In the first response, and again whenever it has grown: the mailbox's keyword
+	// table.
 	Keywords      []string        `protobuf:"bytes,2,rep,name=keywords,proto3" json:"keywords,omitempty"`
 	Message       *FetchedMessage `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
 	Chunk         *BodyChunk      `protobuf:"bytes,4,opt,name=chunk,proto3" json:"chunk,omitempty"`
@@ -2112,12 +2113,17 @@ func (x *SearchResponse) GetLastModSeq() uint64 {
 // shard's replica; all its accounts are of that shard.
 type WatchRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Chosen by the client, unique on the stream.
+	// Chosen by the client, unique on the stream, not 0. With 0 and the route of
+	// no account it asks whether the replica is alive: the answer comes at once,
+	// with watch_id 0, and error.leader names the shard's leader if it is known.
 	WatchId uint64 `protobuf:"varint,1,opt,name=watch_id,json=watchId,proto3" json:"watch_id,omitempty"`
 	// To end the watch: empty.
 	Route *Route `protobuf:"bytes,2,opt,name=route,proto3" json:"route,omitempty"`
 	// Account modseq that the client has seen; a later state is reported at once.
-	SinceModSeq   uint64 `protobuf:"varint,3,opt,name=since_mod_seq,json=sinceModSeq,proto3" json:"since_mod_seq,omitempty"`
+	SinceModSeq uint64 `protobuf:"varint,3,opt,name=since_mod_seq,json=sinceModSeq,proto3" json:"since_mod_seq,omitempty"`
+	// The replica must have applied this index before it says that the account
+	// does not exist.
+	MinIndex      uint64 `protobuf:"varint,4,opt,name=min_index,json=minIndex,proto3" json:"min_index,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2169,6 +2175,13 @@ func (x *WatchRequest) GetRoute() *Route {
 func (x *WatchRequest) GetSinceModSeq() uint64 {
 	if x != nil {
 		return x.SinceModSeq
+	}
+	return 0
+}
+
+func (x *WatchRequest) GetMinIndex() uint64 {
+	if x != nil {
+		return x.MinIndex
 	}
 	return 0
 }
@@ -2800,11 +2813,12 @@ const file_quorumail_v1_store_proto_rawDesc = "" +
 	"\x0fhighest_mod_seq\x18\x03 \x01(\x04R\rhighestModSeq\x12\"\n" +
 	"\rfirst_mod_seq\x18\x04 \x01(\x04R\vfirstModSeq\x12 \n" +
 	"\flast_mod_seq\x18\x05 \x01(\x04R\n" +
-	"lastModSeq\"x\n" +
+	"lastModSeq\"\x95\x01\n" +
 	"\fWatchRequest\x12\x19\n" +
 	"\bwatch_id\x18\x01 \x01(\x04R\awatchId\x12)\n" +
 	"\x05route\x18\x02 \x01(\v2\x13.quorumail.v1.RouteR\x05route\x12\"\n" +
-	"\rsince_mod_seq\x18\x03 \x01(\x04R\vsinceModSeq\"\xdd\x01\n" +
+	"\rsince_mod_seq\x18\x03 \x01(\x04R\vsinceModSeq\x12\x1b\n" +
+	"\tmin_index\x18\x04 \x01(\x04R\bminIndex\"\xdd\x01\n" +
 	"\rWatchResponse\x12\x19\n" +
 	"\bwatch_id\x18\x01 \x01(\x04R\awatchId\x12#\n" +
 	"\rapplied_index\x18\x02 \x01(\x04R\fappliedIndex\x12\x17\n" +
