@@ -2,17 +2,11 @@ package client
 
 import (
 	"context"
-	"errors"
+	"sync"
+	"time"
 
+	"github.com/quorumail/quorumail/proto/imapnum"
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
-)
-
-// Errors that callers tell apart, with errors.Is. Others are failures of the
-// cluster: Retryable says if trying again later may help.
-var (
-	ErrNoAccount   = errors.New("no such account")
-	ErrNoMailbox   = errors.New("no such mailbox")
-	ErrUnavailable = errors.New("storage is unavailable")
 )
 
 // Session is one user's serial stream of requests to one account: what an IMAP
@@ -27,66 +21,124 @@ var (
 // All methods retry inside until their context ends: through elections, moved
 // leaders, broken connections. A context without deadline gets the client's
 // default (Config.RequestTimeout). What remains then is ErrUnavailable.
-type Session struct{}
+type Session struct {
+	c       *Client
+	account string
+	slot    imapnum.Slot
+	id      [16]byte
+
+	mu struct {
+		sync.Mutex
+		sequence uint64
+		shard    uint32 // that index is of
+		index    uint64 // highest applied index that the session has seen
+	}
+}
 
 // Account returns the normalised name of the session's account.
-func (s *Session) Account() string { return "" }
+func (s *Session) Account() string { return s.account }
+
+// seen returns the highest index of a shard that the session has seen; false if
+// it has seen another shard's.
+func (s *Session) seen(shard uint32) (uint64, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.shard != shard {
+		return 0, s.mu.shard == 0
+	}
+	return s.mu.index, true
+}
+
+// raise notes that the session has seen a shard at an index.
+func (s *Session) raise(shard uint32, index uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.shard != shard {
+		s.mu.shard, s.mu.index = shard, 0
+	}
+	s.mu.index = max(s.mu.index, index)
+}
 
 // Propose has entry applied and returns its result. The caller fills entry.Op
 // only. A refusal by the state machine is a Result with its code, not an error.
 func (s *Session) Propose(ctx context.Context, entry *pb.Entry) (*pb.Result, error) {
-	return nil, ErrUnavailable
+	s.mu.Lock()
+	s.mu.sequence++
+	request := &pb.RequestId{Session: s.id[:], Sequence: s.mu.sequence}
+	s.mu.Unlock()
+	return s.propose(ctx, "propose", entry, request)
 }
 
 // PutChunk stages a chunk of a body. It may be called concurrently.
 func (s *Session) PutChunk(ctx context.Context, bodyID []byte, chunk *pb.BodyChunk) error {
-	return ErrUnavailable
+	// Idempotent by offset, so it needs no request id.
+	res, err := s.propose(ctx, "put chunk", &pb.Entry{
+		Op: &pb.Entry_PutChunk{PutChunk: &pb.PutChunkOp{BodyId: bodyID, Chunk: chunk}},
+	}, nil)
+	if err != nil {
+		return err
+	}
+	return refusal("put chunk", res)
+}
+
+func (s *Session) propose(ctx context.Context, op string, entry *pb.Entry, request *pb.RequestId) (*pb.Result, error) {
+	// The same octets at each attempt: version, request and time are the
+	// command's, not the attempt's.
+	e := &pb.Entry{
+		Version: 1,
+		Account: s.account,
+		Request: request,
+		Time:    time.Now().UnixNano(),
+		Op:      entry.GetOp(),
+	}
+	var result *pb.Result
+	err := s.c.do(ctx, s, op, atLeader, func(a *attempt) error {
+		resp, err := a.store.Propose(a.ctx, &pb.ProposeRequest{Route: a.route, Entry: e})
+		if err != nil {
+			return err
+		}
+		s.raise(a.route.GetShard(), resp.GetAppliedIndex())
+		result = resp.GetResult()
+		return nil
+	})
+	return result, err
 }
 
 // GetAccount reads the account's record, linearizably.
 func (s *Session) GetAccount(ctx context.Context) (*pb.GetAccountResponse, error) {
-	return nil, ErrUnavailable
+	return unary(ctx, s, "get account", atLeader, func(a *attempt) (*pb.GetAccountResponse, error) {
+		return a.store.GetAccount(a.ctx, &pb.GetAccountRequest{Route: a.route, Level: a.level(s, true)})
+	})
 }
 
 // ListMailboxes reads all mailboxes and subscriptions, linearizably.
 func (s *Session) ListMailboxes(ctx context.Context) (*pb.ListMailboxesResponse, error) {
-	return nil, ErrUnavailable
-}
-
-// OpenMailbox reads a mailbox, linearizably; with since also what changed. The
-// changes come in one or more batches, passed to fn in order before OpenMailbox
-// returns; fn may be nil if since is. After a broken stream fn is not called
-// again for what it has had: OpenMailbox starts over only as long as fn has not
-// been called, else it collects first. name or id is given.
-func (s *Session) OpenMailbox(ctx context.Context, name string, id uint64, since *pb.Since, fn func(*pb.ChangeBatch) error) (*pb.OpenedMailbox, error) {
-	return nil, ErrUnavailable
-}
-
-// Changes reads what happened to a mailbox since a MODSEQ. With linearizable it
-// sees all that any client has been told was done; otherwise at least what this
-// session has seen or has been told by a watch. The whole answer is of one
-// applied index: it is collected before it is returned.
-func (s *Session) Changes(ctx context.Context, mailboxID uint64, since *pb.Since, linearizable bool) (*pb.MailboxInfo, []*pb.ChangeBatch, error) {
-	return nil, nil, ErrUnavailable
-}
-
-// Fetch streams data of messages to fn, in ascending order of UID. The route
-// and level of req are filled in. If a stream breaks, Fetch resumes after the
-// last message that fn has had whole, and in a body after the last chunk: fn
-// sees each response once. An error of fn ends it and is returned.
-func (s *Session) Fetch(ctx context.Context, req *pb.FetchRequest, fn func(*pb.FetchResponse) error) error {
-	return ErrUnavailable
+	return unary(ctx, s, "list mailboxes", atLeader, func(a *attempt) (*pb.ListMailboxesResponse, error) {
+		return a.store.ListMailboxes(a.ctx, &pb.ListMailboxesRequest{Route: a.route, Level: a.level(s, true)})
+	})
 }
 
 // Search returns the UIDs that match. The route and level of req are filled in.
 func (s *Session) Search(ctx context.Context, req *pb.SearchRequest) (*pb.SearchResponse, error) {
-	return nil, ErrUnavailable
+	return unary(ctx, s, "search", lengthy, func(a *attempt) (*pb.SearchResponse, error) {
+		return a.store.Search(a.ctx, &pb.SearchRequest{
+			Route: a.route, Level: a.level(s, false),
+			MailboxId: req.GetMailboxId(), Key: req.GetKey(), Within: req.GetWithin(),
+		})
+	})
 }
 
-// Watch calls fn, from one goroutine, whenever the account has moved past what
-// was last told, starting from since. It returns when ctx ends or the account
-// is gone. Breaks are mended inside without missing or repeating a state. Before
-// fn is called the session's token has been raised to the event's index.
-func (s *Session) Watch(ctx context.Context, since uint64, fn func(*pb.WatchResponse)) error {
-	return ErrUnavailable
+// unary makes a read with one request and one response that tells its index.
+func unary[R interface{ GetAppliedIndex() uint64 }](ctx context.Context, s *Session, op string, k kind, call func(*attempt) (R, error)) (R, error) {
+	var result R
+	err := s.c.do(ctx, s, op, k, func(a *attempt) error {
+		resp, err := call(a)
+		if err != nil {
+			return err
+		}
+		s.raise(a.route.GetShard(), resp.GetAppliedIndex())
+		result = resp
+		return nil
+	})
+	return result, err
 }

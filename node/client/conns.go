@@ -1,0 +1,98 @@
+package client
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
+)
+
+const (
+	// maxAnswer bounds a response message. The largest is the UID set of a mailbox
+	// with every other of some millions of messages gone.
+	maxAnswer = 64 << 20
+	// maxRequest bounds a request message: an APPEND with its body inline, or a set
+	// of UIDs.
+	maxRequest = 16 << 20
+)
+
+// conns holds one connection to each node, by address. Safe for concurrent use.
+type conns struct {
+	creds credentials.TransportCredentials
+
+	mu struct {
+		sync.Mutex
+		closed bool
+		byAddr map[string]*grpc.ClientConn
+	}
+}
+
+func newConns(creds credentials.TransportCredentials) *conns {
+	c := &conns{creds: creds}
+	c.mu.byAddr = make(map[string]*grpc.ClientConn)
+	return c
+}
+
+// get returns the connection to an address. It does not wait for it to stand.
+func (c *conns) get(addr string) (*grpc.ClientConn, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.mu.closed {
+		return nil, ErrClosed
+	}
+	if cc, ok := c.mu.byAddr[addr]; ok {
+		return cc, nil
+	}
+	cc, err := grpc.NewClient("passthrough:///"+addr,
+		grpc.WithTransportCredentials(c.creds),
+		grpc.WithDisableServiceConfig(),
+		// A node that restarts is to be found soon: the retries here have a backoff
+		// of their own.
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff: backoff.Config{
+				BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second,
+			},
+			MinConnectTimeout: 3 * time.Second,
+		}),
+		// 10 s is the least that the library sends. Attempts have their own timeout;
+		// this only frees what hangs on a connection that is gone.
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 5 * time.Second}),
+		grpc.WithDefaultCallOptions(
+			grpc.MaxCallRecvMsgSize(maxAnswer),
+			grpc.MaxCallSendMsgSize(maxRequest),
+		),
+	)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.byAddr[addr] = cc
+	return cc, nil
+}
+
+// retain closes the connections to all but the given addresses.
+func (c *conns) retain(addrs map[string]bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for addr, cc := range c.mu.byAddr {
+		if !addrs[addr] {
+			delete(c.mu.byAddr, addr)
+			_ = cc.Close()
+		}
+	}
+}
+
+func (c *conns) close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mu.closed = true
+	var errs []error
+	for _, cc := range c.mu.byAddr {
+		errs = append(errs, cc.Close())
+	}
+	c.mu.byAddr = nil
+	return errors.Join(errs...)
+}
