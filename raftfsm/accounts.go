@@ -1,0 +1,51 @@
+package raftfsm
+
+import (
+	"github.com/quorumail/quorumail/proto/imapnum"
+	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
+	"github.com/quorumail/quorumail/raftfsm/keys"
+)
+
+// createAccount makes an account with its INBOX.
+func (tx *tx) createAccount(a *account, req *pb.RequestId, op *pb.CreateAccountOp) (*pb.Result, error) {
+	if req != nil && (len(req.GetSession()) != keys.SessionIDLen || req.GetSequence() == 0) {
+		return refuse(pb.Code_CODE_INVALID, "malformed request id"), nil
+	}
+	a.exists, a.deleted, a.rec.deleted, a.dirty = true, false, false, true
+	a.rec.mailboxes = 0
+	m := tx.newMailbox(a, Inbox, op.GetUidValiditySeed(), "")
+	if err := tx.name(a, m); err != nil {
+		return nil, err
+	}
+	res, err := tx.setCredentials(a, op.GetCredentials())
+	if err != nil {
+		return nil, err
+	}
+	res.MailboxId, res.UidValidity = uint64(m.id), m.info.GetUidValidity()
+	return res, tx.remember(a, req, res)
+}
+
+func (tx *tx) setCredentials(a *account, c *pb.Credentials) (*pb.Result, error) {
+	if c == nil {
+		c = &pb.Credentials{}
+	}
+	value, err := marshal(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := tx.set(a.space.Key(keys.Credentials), value); err != nil {
+		return nil, err
+	}
+	return &pb.Result{Code: pb.Code_CODE_OK, ModSeq: uint64(a.take())}, nil
+}
+
+// deleteAccount removes all keys of an account but its counters.
+func (tx *tx) deleteAccount(a *account) (*pb.Result, error) {
+	modSeq := a.take()
+	if err := tx.delRange(a.space.Range()); err != nil {
+		return nil, err
+	}
+	a.exists, a.deleted, a.rec.deleted, a.dirty = false, true, true, true
+	a.boxes = make(map[imapnum.MailboxID]*mailbox)
+	return &pb.Result{Code: pb.Code_CODE_OK, ModSeq: uint64(modSeq)}, nil
+}

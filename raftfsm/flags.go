@@ -1,0 +1,204 @@
+package raftfsm
+
+import (
+	"slices"
+
+	"github.com/quorumail/quorumail/proto/imapnum"
+	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
+)
+
+// unpack returns the set of a message of the log; a malformed one is refused.
+func unpack(s *pb.UidSet) (imapnum.Set, *pb.Result) {
+	set, err := imapnum.Unpack(s.GetPacked())
+	if err != nil {
+		return set, refuse(pb.Code_CODE_INVALID, err.Error())
+	}
+	return set, nil
+}
+
+func packed(s imapnum.Set) *pb.UidSet { return &pb.UidSet{Packed: s.Pack()} }
+
+// selected opens the mailbox and the messages that an operation is for.
+func (tx *tx) selected(a *account, id uint64, uids *pb.UidSet) (*mailbox, []message, *pb.Result, error) {
+	set, refusal := unpack(uids)
+	if refusal != nil {
+		return nil, nil, refusal, nil
+	}
+	m, err := tx.mailboxByID(a, imapnum.MailboxID(id))
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if m == nil {
+		return nil, nil, refuse(pb.Code_CODE_NO_MAILBOX, "the mailbox is gone"), nil
+	}
+	msgs, err := tx.messages(a, m, set)
+	return m, msgs, nil, err
+}
+
+// store changes flags (RFC 9051, 6.4.6). With UNCHANGEDSINCE it leaves messages
+// whose MODSEQ is above it and reports them (RFC 7162, 3.1.3); which they are
+// is decided here, at the entry's place in the log.
+func (tx *tx) store(a *account, op *pb.StoreOp) (*pb.Result, error) {
+	if op.GetMode() < pb.StoreOp_MODE_REPLACE || op.GetMode() > pb.StoreOp_MODE_REMOVE {
+		return refuse(pb.Code_CODE_INVALID, "unknown mode"), nil
+	}
+	m, msgs, refusal, err := tx.selected(a, op.GetMailboxId(), op.GetUids())
+	if err != nil || refusal != nil {
+		return refusal, err
+	}
+	var left imapnum.SetBuilder
+	if op.UnchangedSince != nil {
+		msgs = slices.DeleteFunc(msgs, func(msg message) bool {
+			newer := uint64(msg.rec.modSeq) > op.GetUnchangedSince()
+			if newer {
+				left.Add(msg.uid)
+			}
+			return newer
+		})
+	}
+	// The keyword table grows only for a message that will have the keyword.
+	system, keywords, refusal := m.flags(op.GetFlags(), op.GetMode() != pb.StoreOp_MODE_REMOVE && len(msgs) > 0)
+	if refusal != nil {
+		return refusal, nil
+	}
+	var done imapnum.SetBuilder
+	for _, msg := range msgs {
+		newSystem, newKeywords := changeFlags(op.GetMode(), &msg.rec, system, keywords)
+		if newSystem == msg.rec.system && slices.Equal(newKeywords, msg.rec.keywords) {
+			continue
+		}
+		if err := tx.replace(a, m, msg, newSystem, newKeywords); err != nil {
+			return nil, err
+		}
+		done.Add(msg.uid)
+	}
+	return &pb.Result{
+		Code: pb.Code_CODE_OK, ModSeq: uint64(a.modSeq), Uids: packed(done.Set()), SourceUids: packed(left.Set()),
+	}, nil
+}
+
+// changeFlags returns what a message's flags become.
+func changeFlags(mode pb.StoreOp_Mode, rec *messageRecord, system imapnum.SystemFlags, keywords []uint32) (imapnum.SystemFlags, []uint32) {
+	switch mode {
+	case pb.StoreOp_MODE_ADD:
+		merged := slices.Concat(rec.keywords, keywords)
+		slices.Sort(merged)
+		return rec.system | system, slices.Compact(merged)
+	case pb.StoreOp_MODE_REMOVE:
+		rest := slices.DeleteFunc(slices.Clone(rec.keywords), func(k uint32) bool {
+			_, ok := slices.BinarySearch(keywords, k)
+			return ok
+		})
+		return rec.system &^ system, rest
+	}
+	return system, keywords
+}
+
+// expunge removes the messages that are \Deleted now (RFC 9051, 6.4.3).
+func (tx *tx) expunge(a *account, op *pb.ExpungeOp) (*pb.Result, error) {
+	m, err := tx.mailboxByID(a, imapnum.MailboxID(op.GetMailboxId()))
+	if err != nil {
+		return nil, err
+	}
+	if m == nil {
+		return refuse(pb.Code_CODE_NO_MAILBOX, "the mailbox is gone"), nil
+	}
+	res := &pb.Result{Code: pb.Code_CODE_OK}
+	if m.info.GetDeleted() == 0 {
+		res.Uids = &pb.UidSet{}
+		return res, nil
+	}
+	x, err := tx.indexOf(a, m)
+	if err != nil {
+		return nil, err
+	}
+	doomed := setOf(x.flags[deletedBit])
+	if op.GetUids() != nil {
+		only, refusal := unpack(op.GetUids())
+		if refusal != nil {
+			return refusal, nil
+		}
+		doomed = doomed.Intersect(only)
+	}
+	msgs, err := tx.messages(a, m, doomed)
+	if err != nil {
+		return nil, err
+	}
+	gone, err := tx.remove(a, m, msgs)
+	res.ModSeq, res.Uids = uint64(a.modSeq), packed(gone)
+	return res, err
+}
+
+// deletedBit and seenBit are the places of flags among an index's bitmaps.
+const (
+	seenBit    = 0
+	deletedBit = 3
+)
+
+// copy copies or moves messages to a mailbox of the account (RFC 9051, 6.4.7,
+// 6.4.8).
+func (tx *tx) copy(a *account, op *pb.CopyOp) (*pb.Result, error) {
+	src, msgs, refusal, err := tx.selected(a, op.GetMailboxId(), op.GetUids())
+	if err != nil || refusal != nil {
+		return refusal, err
+	}
+	name, ok := canonName(op.GetDestination())
+	if !ok {
+		return refuse(pb.Code_CODE_NO_MAILBOX, "no such mailbox"), nil
+	}
+	dst, err := tx.mailboxByName(a, name)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case dst == nil:
+		return refuse(pb.Code_CODE_NO_MAILBOX, "no such mailbox"), nil
+	case !dst.roomFor(len(msgs)):
+		return refuse(pb.Code_CODE_UIDS_EXHAUSTED, "no UIDs left"), nil
+	}
+	return tx.transfer(a, src, dst, msgs, op.GetMove())
+}
+
+// transfer copies messages in ascending order of UID and, if move is set,
+// removes them from the source, all under one modseq.
+func (tx *tx) transfer(a *account, src, dst *mailbox, msgs []message, move bool) (*pb.Result, error) {
+	known := len(dst.info.GetKeywords())
+	recs := make([]messageRecord, len(msgs))
+	for i, msg := range msgs {
+		names := make([]string, len(msg.rec.keywords))
+		for j, k := range msg.rec.keywords {
+			if int(k) >= len(src.info.GetKeywords()) {
+				return nil, errCorrupt
+			}
+			names[j] = src.info.GetKeywords()[k]
+		}
+		_, keywords, refusal := dst.flags(names, true)
+		if refusal != nil {
+			dst.info.Keywords = dst.info.GetKeywords()[:known]
+			return refusal, nil
+		}
+		recs[i] = msg.rec
+		recs[i].keywords = keywords
+	}
+	var from, to imapnum.SetBuilder
+	for i, msg := range msgs {
+		if err := tx.refer(a, msg.rec.emailID, 1); err != nil {
+			return nil, err
+		}
+		uid, err := tx.insert(a, dst, recs[i])
+		if err != nil {
+			return nil, err
+		}
+		from.Add(msg.uid)
+		to.Add(uid)
+	}
+	if move {
+		if _, err := tx.remove(a, src, msgs); err != nil {
+			return nil, err
+		}
+	}
+	return &pb.Result{
+		Code: pb.Code_CODE_OK, ModSeq: uint64(a.modSeq), UidValidity: dst.info.GetUidValidity(), MailboxId: uint64(dst.id),
+		Uids: packed(to.Set()), SourceUids: packed(from.Set()),
+	}, nil
+}

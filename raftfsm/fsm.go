@@ -1,0 +1,265 @@
+package raftfsm
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/quorumail/quorumail/proto/imapnum"
+	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
+	"github.com/quorumail/quorumail/raftfsm/keys"
+)
+
+// EntryVersion is the version of entries that this state machine understands,
+// and the one that proposers write.
+const EntryVersion = 1
+
+// Config makes an [FSM].
+type Config struct {
+	// DB is the node's state store, opened without a write-ahead log. It is
+	// shared by all shards of the node.
+	DB *pebble.DB
+	// FS and Dir are where Import builds its tables: on the file system of DB.
+	FS  vfs.FS
+	Dir string
+	// Shard is the number that all keys begin with.
+	Shard uint32
+	// OnChange, if given, is called by the apply goroutine for each account that
+	// a batch changed, once the batch can be read. It must not block.
+	OnChange func(Change)
+	// IndexCache bounds the mailboxes whose UIDs and flags are held in memory;
+	// default 1,000.
+	IndexCache int
+	// Log; nil: discarded.
+	Log *slog.Logger
+}
+
+// Change tells that an account has moved on.
+type Change struct {
+	Account      string
+	AppliedIndex uint64
+	ModSeq       imapnum.ModSeq
+	// Mailboxes that changed, each once.
+	Mailboxes []imapnum.MailboxID
+	// MailboxList: a mailbox or a subscription was made, renamed or removed.
+	MailboxList bool
+	// Deleted: the account is gone.
+	Deleted bool
+}
+
+// Command is one committed log entry.
+type Command struct {
+	Index, Term uint64
+	// Data is an encoded pb.EntryBatch; empty for entries that mean nothing to
+	// the state machine.
+	Data []byte
+}
+
+// FSM is the state of one shard. See the package comment for which methods may
+// be called when.
+type FSM struct {
+	cfg   Config
+	db    *pebble.DB
+	cache *indexCache
+
+	mu struct {
+		sync.RWMutex
+		applied appliedRecord
+	}
+}
+
+// Open reads how far the shard's log has been applied.
+func Open(cfg Config) (*FSM, error) {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.IndexCache == 0 {
+		cfg.IndexCache = 1000
+	}
+	f := &FSM{cfg: cfg, db: cfg.DB, cache: newIndexCache(cfg.IndexCache)}
+	applied, err := readApplied(f.db, cfg.Shard)
+	if err != nil {
+		return nil, fmt.Errorf("raftfsm: open: shard %d: %w", cfg.Shard, err)
+	}
+	f.mu.applied = applied
+	return f, nil
+}
+
+// Close releases what Open took. The store stays open.
+func (f *FSM) Close() error { return nil }
+
+// readApplied returns the zero record for a shard that has none.
+func readApplied(r pebble.Reader, shard uint32) (appliedRecord, error) {
+	value, err := get(r, keys.Applied(shard))
+	if err != nil || value == nil {
+		return appliedRecord{}, err
+	}
+	return decodeApplied(value)
+}
+
+// get returns a copy of a value, nil if there is none.
+func get(r pebble.Reader, key []byte) ([]byte, error) {
+	value, closer, err := r.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	own := append(make([]byte, 0, len(value)), value...)
+	return own, closer.Close()
+}
+
+// Applied returns index and term of the last command applied, 0 before the
+// first. It may be called from any goroutine; what it returns can be read.
+func (f *FSM) Applied() (index, term uint64) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.mu.applied.index, f.mu.applied.term
+}
+
+// DurableApplied returns the index up to which the state would be there after a
+// crash.
+func (f *FSM) DurableApplied() (uint64, error) {
+	key := keys.Applied(f.cfg.Shard)
+	it, err := f.db.NewIter(&pebble.IterOptions{
+		LowerBound: key, UpperBound: keys.Successor(key), OnlyReadGuaranteedDurable: true,
+	})
+	if err != nil {
+		return 0, fmt.Errorf("raftfsm: durable applied index: %w", err)
+	}
+	defer func() { _ = it.Close() }() // what it read is checked below
+	if !it.First() {
+		return 0, it.Error()
+	}
+	applied, err := decodeApplied(it.Value())
+	return applied.index, err
+}
+
+// ApplyBatch applies commands, ascending by index, and returns for each the
+// results of its entries. Commands at or below the applied index are passed
+// over, with no results: they are in the state already. All effects of the call
+// become visible, and survive a crash, together.
+//
+// An error means that the state is no longer known: a failed read or write, or
+// a record that cannot be ours. The replica must stop. Nothing in a command can
+// bring it about.
+func (f *FSM) ApplyBatch(cmds []Command) ([][]*pb.Result, error) {
+	tx := newTx(f)
+	defer tx.close()
+	results := make([][]*pb.Result, len(cmds))
+	for i, cmd := range cmds {
+		if cmd.Index <= tx.applied.index {
+			continue
+		}
+		tx.applied.index, tx.applied.term = cmd.Index, cmd.Term
+		res, err := tx.command(cmd)
+		if err != nil {
+			return nil, fmt.Errorf("raftfsm: apply: shard %d index %d: %w", f.cfg.Shard, cmd.Index, err)
+		}
+		results[i] = res
+	}
+	if err := tx.commit(); err != nil {
+		return nil, fmt.Errorf("raftfsm: apply: shard %d: %w", f.cfg.Shard, err)
+	}
+	return results, nil
+}
+
+// command applies the entries of one command. Data that is no EntryBatch has
+// one result.
+func (tx *tx) command(cmd Command) ([]*pb.Result, error) {
+	if len(cmd.Data) == 0 {
+		return nil, nil
+	}
+	var batch pb.EntryBatch
+	if err := proto.Unmarshal(cmd.Data, &batch); err != nil {
+		return []*pb.Result{refuse(pb.Code_CODE_INVALID, "not an entry batch")}, nil
+	}
+	results := make([]*pb.Result, len(batch.GetEntries()))
+	for i, e := range batch.GetEntries() {
+		res, err := tx.entry(e)
+		if err != nil {
+			return nil, err
+		}
+		results[i] = res
+	}
+	return results, nil
+}
+
+// entry applies one entry, unless its session has had it done before.
+func (tx *tx) entry(e *pb.Entry) (*pb.Result, error) {
+	tx.applied.time = max(tx.applied.time, e.GetTime())
+	if e.GetVersion() == 0 || e.GetVersion() > EntryVersion {
+		return refuse(pb.Code_CODE_INVALID, "unknown entry version"), nil
+	}
+	if name, err := imapnum.AccountName(e.GetAccount()); err != nil || name != e.GetAccount() {
+		return refuse(pb.Code_CODE_INVALID, "not a normalised account name"), nil
+	}
+	acct, err := tx.account(e.GetAccount())
+	if err != nil {
+		return nil, err
+	}
+	if !acct.exists {
+		if op := e.GetCreateAccount(); op != nil {
+			return tx.createAccount(acct, e.GetRequest(), op)
+		}
+		return refuse(pb.Code_CODE_NO_ACCOUNT, "no such account"), nil
+	}
+	remembered, err := tx.recall(acct, e.GetRequest())
+	if err != nil || remembered != nil {
+		return remembered, err
+	}
+	res, err := tx.operation(acct, e)
+	if err != nil {
+		return nil, err
+	}
+	if acct.exists {
+		err = tx.remember(acct, e.GetRequest(), res)
+	}
+	return res, err
+}
+
+// operation does what an entry for an existing account asks.
+func (tx *tx) operation(acct *account, e *pb.Entry) (*pb.Result, error) {
+	switch op := e.GetOp().(type) {
+	case *pb.Entry_CreateAccount:
+		return refuse(pb.Code_CODE_ACCOUNT_EXISTS, "the account exists"), nil
+	case *pb.Entry_SetCredentials:
+		return tx.setCredentials(acct, op.SetCredentials.GetCredentials())
+	case *pb.Entry_DeleteAccount:
+		return tx.deleteAccount(acct)
+	case *pb.Entry_CreateMailbox:
+		return tx.createMailbox(acct, op.CreateMailbox)
+	case *pb.Entry_DeleteMailbox:
+		return tx.deleteMailbox(acct, op.DeleteMailbox)
+	case *pb.Entry_RenameMailbox:
+		return tx.renameMailbox(acct, op.RenameMailbox)
+	case *pb.Entry_Subscribe:
+		return tx.subscribe(acct, op.Subscribe)
+	case *pb.Entry_Append:
+		return tx.append(acct, op.Append)
+	case *pb.Entry_Store:
+		return tx.store(acct, op.Store)
+	case *pb.Entry_Expunge:
+		return tx.expunge(acct, op.Expunge)
+	case *pb.Entry_Copy:
+		return tx.copy(acct, op.Copy)
+	case *pb.Entry_PutChunk:
+		return tx.putChunk(acct, op.PutChunk)
+	case *pb.Entry_Collect:
+		return tx.collect(acct, op.Collect)
+	case *pb.Entry_CompactQueue:
+		return tx.compactQueue(acct, op.CompactQueue)
+	}
+	return refuse(pb.Code_CODE_INVALID, "unknown operation"), nil
+}
+
+// refuse is the result of a command that changes nothing.
+func refuse(code pb.Code, detail string) *pb.Result {
+	return &pb.Result{Code: code, Detail: detail}
+}

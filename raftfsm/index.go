@@ -1,0 +1,215 @@
+package raftfsm
+
+import (
+	"container/list"
+	"sync"
+
+	"github.com/RoaringBitmap/roaring/v2"
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/quorumail/quorumail/proto/imapnum"
+	"github.com/quorumail/quorumail/raftfsm/keys"
+)
+
+// systemFlagCount is how many system flags have a bitmap.
+const systemFlagCount = 5
+
+// index is derived from a mailbox's message records: which UIDs there are, and
+// which of them have each system flag. Once it is in the cache it is never
+// changed; Apply works on a copy.
+type index struct {
+	uids  *roaring.Bitmap
+	flags [systemFlagCount]*roaring.Bitmap
+	// shared tells which bitmaps are still those of the index that this one was
+	// cloned from: uids first, then the flags.
+	shared [1 + systemFlagCount]bool
+
+	setOnce sync.Once
+	set     imapnum.Set
+}
+
+func newIndex() *index {
+	x := &index{uids: roaring.New()}
+	for i := range x.flags {
+		x.flags[i] = roaring.New()
+	}
+	return x
+}
+
+// buildIndex reads all message records of a mailbox.
+func buildIndex(r pebble.Reader, space keys.Space, mailbox imapnum.MailboxID) (*index, error) {
+	x := newIndex()
+	start, end := space.Mailbox(keys.Message, mailbox)
+	err := scan(r, start, end, func(key, value []byte) (bool, error) {
+		_, uid, err := keys.ParseUID(space.Rest(key))
+		if err != nil {
+			return false, err
+		}
+		m, err := decodeMessage(value)
+		if err != nil {
+			return false, err
+		}
+		x.uids.Add(uint32(uid))
+		for i := range x.flags {
+			if m.system&(1<<i) != 0 {
+				x.flags[i].Add(uint32(uid))
+			}
+		}
+		return true, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	x.uids.RunOptimize()
+	for _, f := range x.flags {
+		f.RunOptimize()
+	}
+	return x, nil
+}
+
+// clone returns a copy that shares each bitmap until it is changed.
+func (x *index) clone() *index {
+	c := &index{uids: x.uids, flags: x.flags}
+	for i := range c.shared {
+		c.shared[i] = true
+	}
+	return c
+}
+
+func (x *index) ownUIDs() *roaring.Bitmap {
+	if x.shared[0] {
+		x.uids, x.shared[0] = x.uids.Clone(), false
+	}
+	return x.uids
+}
+
+func (x *index) ownFlag(i int) *roaring.Bitmap {
+	if x.shared[1+i] {
+		x.flags[i], x.shared[1+i] = x.flags[i].Clone(), false
+	}
+	return x.flags[i]
+}
+
+// add notes a new message.
+func (x *index) add(uid imapnum.UID, flags imapnum.SystemFlags) {
+	x.ownUIDs().Add(uint32(uid))
+	x.change(uid, 0, flags)
+}
+
+// remove forgets a message.
+func (x *index) remove(uid imapnum.UID, flags imapnum.SystemFlags) {
+	x.ownUIDs().Remove(uint32(uid))
+	x.change(uid, flags, 0)
+}
+
+// change notes that a message's flags are now others.
+func (x *index) change(uid imapnum.UID, from, to imapnum.SystemFlags) {
+	for i := range x.flags {
+		switch bit := imapnum.SystemFlags(1 << i); {
+		case from&bit == 0 && to&bit != 0:
+			x.ownFlag(i).Add(uint32(uid))
+		case from&bit != 0 && to&bit == 0:
+			x.ownFlag(i).Remove(uint32(uid))
+		}
+	}
+}
+
+// all returns the UIDs as a set. It is computed once: only for an index that no
+// longer changes.
+func (x *index) all() imapnum.Set {
+	x.setOnce.Do(func() { x.set = setOf(x.uids) })
+	return x.set
+}
+
+// setOf returns the ranges of a bitmap.
+func setOf(b *roaring.Bitmap) imapnum.Set {
+	var set imapnum.SetBuilder
+	it := b.ManyIterator()
+	buf := make([]uint32, 4096)
+	var first, last uint32
+	open := false
+	for n := it.NextMany(buf); n > 0; n = it.NextMany(buf) {
+		for _, u := range buf[:n] {
+			if open && u == last+1 {
+				last = u
+				continue
+			}
+			if open {
+				set.AddRange(imapnum.UID(first), imapnum.UID(last))
+			}
+			first, last, open = u, u, true
+		}
+	}
+	if open {
+		set.AddRange(imapnum.UID(first), imapnum.UID(last))
+	}
+	return set.Set()
+}
+
+type cacheKey struct {
+	account string
+	mailbox imapnum.MailboxID
+}
+
+// indexCache holds indexes of mailboxes lately used. An index is exact for one
+// HIGHESTMODSEQ of its mailbox, since every change of a mailbox raises it: so a
+// View finds the index of its own state, or none, and never another's.
+type indexCache struct {
+	max int
+	mu  struct {
+		sync.Mutex
+		byKey map[cacheKey]*list.Element // of *cached
+		lru   list.List                  // most recent first
+	}
+}
+
+type cached struct {
+	key    cacheKey
+	modSeq imapnum.ModSeq
+	index  *index
+}
+
+func newIndexCache(n int) *indexCache {
+	c := &indexCache{max: n}
+	c.mu.byKey = make(map[cacheKey]*list.Element)
+	return c
+}
+
+// get returns the index of a mailbox at a HIGHESTMODSEQ, nil if it is not held.
+func (c *indexCache) get(key cacheKey, modSeq imapnum.ModSeq) *index {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, ok := c.mu.byKey[key]
+	if !ok || e.Value.(*cached).modSeq != modSeq {
+		return nil
+	}
+	c.mu.lru.MoveToFront(e)
+	return e.Value.(*cached).index
+}
+
+// put keeps an index, unless one of a later state is held.
+func (c *indexCache) put(key cacheKey, modSeq imapnum.ModSeq, x *index) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e, ok := c.mu.byKey[key]; ok {
+		if old := e.Value.(*cached); old.modSeq <= modSeq {
+			old.modSeq, old.index = modSeq, x
+		}
+		c.mu.lru.MoveToFront(e)
+		return
+	}
+	c.mu.byKey[key] = c.mu.lru.PushFront(&cached{key, modSeq, x})
+	for c.mu.lru.Len() > c.max {
+		last := c.mu.lru.Back()
+		c.mu.lru.Remove(last)
+		delete(c.mu.byKey, last.Value.(*cached).key)
+	}
+}
+
+// clear forgets everything, as after Import.
+func (c *indexCache) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.mu.byKey)
+	c.mu.lru.Init()
+}

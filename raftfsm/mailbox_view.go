@@ -1,0 +1,275 @@
+package raftfsm
+
+import (
+	"slices"
+
+	"github.com/RoaringBitmap/roaring/v2"
+	"github.com/cockroachdb/pebble/v2"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/quorumail/quorumail/proto/imapnum"
+	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
+	"github.com/quorumail/quorumail/raftfsm/keys"
+)
+
+// Mailbox is one mailbox in a [View].
+type Mailbox struct {
+	a    *Account
+	id   imapnum.MailboxID
+	info *pb.MailboxInfo
+}
+
+// Info returns the mailbox's record. It must not be changed.
+func (m *Mailbox) Info() *pb.MailboxInfo { return m.info }
+
+// index returns the bitmaps of the mailbox at the view's index. Every change of
+// a mailbox raises its HIGHESTMODSEQ, so that the cache can be asked for just
+// that state; if it has another, the records are read.
+func (m *Mailbox) index() (*index, error) {
+	cache, key := m.a.v.f.cache, cacheKey{m.a.name, m.id}
+	modSeq := imapnum.ModSeq(m.info.GetHighestModSeq())
+	if x := cache.get(key, modSeq); x != nil {
+		return x, nil
+	}
+	x, err := buildIndex(m.a.v.snap, m.a.space, m.id)
+	if err != nil {
+		return nil, err
+	}
+	cache.put(key, modSeq, x)
+	return x, nil
+}
+
+// UIDs returns the UIDs of all messages.
+func (m *Mailbox) UIDs() (imapnum.Set, error) {
+	x, err := m.index()
+	if err != nil {
+		return imapnum.Set{}, err
+	}
+	return x.all(), nil
+}
+
+// FirstUnseen returns the lowest UID without \Seen, 0 if all have it.
+func (m *Mailbox) FirstUnseen() (imapnum.UID, error) {
+	if m.info.GetUnseen() == 0 {
+		return 0, nil
+	}
+	x, err := m.index()
+	if err != nil {
+		return 0, err
+	}
+	// Walk both in step: the answer is near the front in most mailboxes, and a
+	// difference of the whole would be made for its first element.
+	seen := x.flags[seenBit].Iterator()
+	for it := x.uids.Iterator(); it.HasNext(); {
+		uid := it.Next()
+		seen.AdvanceIfNeeded(uid)
+		if !seen.HasNext() || seen.PeekNext() != uid {
+			return imapnum.UID(uid), nil
+		}
+	}
+	return 0, nil
+}
+
+// Flagged returns the UIDs of the messages that have all system flags of f.
+func (m *Mailbox) Flagged(f imapnum.SystemFlags) (imapnum.Set, error) {
+	x, err := m.index()
+	if err != nil {
+		return imapnum.Set{}, err
+	}
+	var bitmaps []*roaring.Bitmap
+	for i := range x.flags {
+		if f&(1<<i) != 0 {
+			bitmaps = append(bitmaps, x.flags[i])
+		}
+	}
+	switch len(bitmaps) {
+	case 0:
+		return x.all(), nil
+	case 1:
+		return setOf(bitmaps[0]), nil
+	}
+	return setOf(roaring.FastAnd(bitmaps...)), nil
+}
+
+func (msg *message) state() *pb.MessageState {
+	return &pb.MessageState{
+		Uid: uint32(msg.uid), ModSeq: uint64(msg.rec.modSeq), SystemFlags: uint32(msg.rec.system), Keywords: msg.rec.keywords,
+	}
+}
+
+// fetched is a message's record as reads return it.
+func (msg *message) fetched() *pb.FetchedMessage {
+	return &pb.FetchedMessage{
+		State: msg.state(), InternalDate: msg.rec.internalDate, ZoneMinutes: msg.rec.zoneMinutes,
+		Size: msg.rec.size, EmailId: msg.rec.emailID, SaveDate: msg.rec.saveDate,
+	}
+}
+
+// Messages calls fn for each message of the set, ascending, until it returns
+// false or an error. The record is fn's to keep; its Email is not filled in.
+func (m *Mailbox) Messages(set imapnum.Set, fn func(*pb.FetchedMessage) (bool, error)) error {
+	return scanMessages(m.a.v.snap, m.a.space, keys.Message, m.id, set, func(msg message) (bool, error) {
+		return fn(msg.fetched())
+	})
+}
+
+// Retained does the same for messages that have been expunged and whose content
+// is still kept. They are marked as expunged.
+func (m *Mailbox) Retained(set imapnum.Set, fn func(*pb.FetchedMessage) (bool, error)) error {
+	return scanMessages(m.a.v.snap, m.a.space, keys.Retained, m.id, set, func(msg message) (bool, error) {
+		rec := msg.fetched()
+		rec.Expunged = true
+		return fn(rec)
+	})
+}
+
+// Email returns the content record of an email id.
+func (a *Account) Email(id uint64) (*pb.Email, error) {
+	value, err := get(a.v.snap, a.space.ID(keys.Email, id))
+	if err != nil {
+		return nil, err
+	}
+	e := &pb.Email{}
+	if value == nil || proto.Unmarshal(value, e) != nil {
+		return nil, errCorrupt
+	}
+	return e, nil
+}
+
+// Chunks calls fn, in order, for each chunk of a body that holds octets of
+// [offset, offset+length), until it returns false or an error. The chunk's data
+// are only good during the call.
+func (a *Account) Chunks(bodyID []byte, offset, length uint64, fn func(*pb.BodyChunk) (bool, error)) (err error) {
+	end := offset + length
+	if end < offset {
+		end = 1<<64 - 1
+	}
+	start := a.space.Body(bodyID, 0)
+	it, err := a.v.snap.NewIter(&pebble.IterOptions{LowerBound: start, UpperBound: a.space.Body(bodyID, end)})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if e := it.Close(); err == nil {
+			err = e
+		}
+	}()
+	// The chunk that holds offset starts at or before it.
+	ok := it.SeekLT(a.space.Body(bodyID, offset+1))
+	if !ok {
+		ok = it.First()
+	}
+	for ; ok; ok = it.Next() {
+		_, at, err := keys.ParseBody(a.space.Rest(it.Key()))
+		if err != nil {
+			return err
+		}
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return err
+		}
+		c, err := decodeChunk(at, value)
+		if err != nil {
+			return err
+		}
+		if at+uint64(c.GetRawSize()) <= offset {
+			continue
+		}
+		if more, err := fn(c); err != nil || !more {
+			return err
+		}
+	}
+	return it.Error()
+}
+
+// Since says which changes are wanted.
+type Since struct {
+	ModSeq imapnum.ModSeq
+	// Known limits the answer to these UIDs; nil: 1 to UIDNEXT-1.
+	Known *imapnum.Set
+	// NoChanged and NoVanished leave one half out.
+	NoChanged, NoVanished bool
+}
+
+// Changes reports what happened to the mailbox since a client last saw it:
+// messages with a MODSEQ above since, in UID order, passed to fn; and returned,
+// the UIDs expunged after it.
+//
+// It may name a vanished UID that the client never knew, but it never omits one
+// that the client may still hold. Below the mailbox's floor the history is gone,
+// so the vanished are computed from absence: each UID of known that the mailbox
+// does not hold now (RFC 7162, 3.2.6 and 5.3). The surplus may go into VANISHED
+// (EARLIER) only; the other form may name nothing but messages the session has
+// shown (RFC 7162, 3.2.10.2).
+//
+// The answer is exact at the view's applied index. Its cost grows with the
+// number of changes, not with the mailbox, except below the floor. A since above
+// HIGHESTMODSEQ is not an error; nothing has changed.
+func (m *Mailbox) Changes(since Since, fn func(*pb.MessageState) error) (vanished imapnum.Set, err error) {
+	if !since.NoVanished {
+		if vanished, err = m.vanished(since); err != nil {
+			return vanished, err
+		}
+	}
+	if since.NoChanged || since.ModSeq >= imapnum.ModSeq(m.info.GetHighestModSeq()) {
+		return vanished, nil
+	}
+	uids, err := m.changed(since)
+	if err != nil {
+		return vanished, err
+	}
+	err = scanMessages(m.a.v.snap, m.a.space, keys.Message, m.id, uids, func(msg message) (bool, error) {
+		return true, fn(msg.state())
+	})
+	return vanished, err
+}
+
+// changed returns the UIDs of known whose MODSEQ is above since.
+func (m *Mailbox) changed(since Since) (imapnum.Set, error) {
+	_, end := m.a.space.Mailbox(keys.Change, m.id)
+	var uids []imapnum.UID
+	err := scan(m.a.v.snap, m.a.space.Change(m.id, since.ModSeq+1, 0), end, func(key, _ []byte) (bool, error) {
+		_, _, uid, err := keys.ParseChange(m.a.space.Rest(key))
+		if since.Known == nil || since.Known.Contains(uid) {
+			uids = append(uids, uid)
+		}
+		return true, err
+	})
+	if err != nil {
+		return imapnum.Set{}, err
+	}
+	slices.Sort(uids)
+	return imapnum.SetOf(uids...), nil
+}
+
+// vanished returns the UIDs of known that are gone since.
+func (m *Mailbox) vanished(since Since) (imapnum.Set, error) {
+	known := imapnum.SetOfRange(1, imapnum.UID(m.info.GetUidNext()-1))
+	if since.Known != nil {
+		known = known.Intersect(*since.Known)
+	}
+	if uint64(since.ModSeq) < m.info.GetExpungeFloor() {
+		uids, err := m.UIDs()
+		return known.Subtract(uids), err
+	}
+	_, end := m.a.space.Mailbox(keys.Expunge, m.id)
+	var ranges []imapnum.Range
+	err := scan(m.a.v.snap, m.a.space.Expunge(m.id, since.ModSeq+1), end, func(_, value []byte) (bool, error) {
+		set, err := decodeSet(value)
+		ranges = append(ranges, set.Ranges()...)
+		return true, err
+	})
+	return imapnum.SetOfRanges(ranges).Intersect(known), err
+}
+
+// ExpungeRecords returns how many records the mailbox's expunge queue has, up to
+// limit.
+func (m *Mailbox) ExpungeRecords(limit int) (int, error) {
+	n := 0
+	start, end := m.a.space.Mailbox(keys.Expunge, m.id)
+	err := scan(m.a.v.snap, start, end, func(_, _ []byte) (bool, error) {
+		n++
+		return n < limit, nil
+	})
+	return n, err
+}

@@ -1,0 +1,275 @@
+package raftfsm
+
+import (
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/quorumail/quorumail/proto/imapnum"
+	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
+	"github.com/quorumail/quorumail/raftfsm/keys"
+)
+
+// newMailbox makes a mailbox record. Its UIDVALIDITY is above every one that the
+// account has given before, so that no name ever has the same twice (RFC 9051,
+// 2.3.1.1).
+func (tx *tx) newMailbox(a *account, name string, seed uint32, use string) *mailbox {
+	a.rec.lastMailbox++
+	a.rec.lastUIDValidity = max(a.rec.lastUIDValidity+1, imapnum.UIDValidity(seed), 1)
+	a.rec.mailboxes++
+	m := &mailbox{id: a.rec.lastMailbox, info: &pb.MailboxInfo{
+		Id: uint64(a.rec.lastMailbox), Name: name, UidValidity: uint32(a.rec.lastUIDValidity), UidNext: 1, SpecialUse: use,
+	}, index: newIndex(), own: true}
+	a.boxes[m.id] = m
+	a.list = true
+	tx.touch(a, m)
+	return m
+}
+
+// name enters a mailbox under its name.
+func (tx *tx) name(a *account, m *mailbox) error {
+	return tx.set(a.space.Bytes(keys.Name, []byte(m.info.GetName())), encodeUint(uint64(m.id)))
+}
+
+func (tx *tx) createMailbox(a *account, op *pb.CreateMailboxOp) (*pb.Result, error) {
+	name, ok := canonName(op.GetName())
+	if !ok {
+		return refuse(pb.Code_CODE_INVALID_NAME, "not a mailbox name"), nil
+	}
+	use, ok := canonUse(op.GetSpecialUse())
+	if !ok {
+		return refuse(pb.Code_CODE_USE_ATTR, "unknown special use"), nil
+	}
+	old, err := tx.mailboxByName(a, name)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case old != nil:
+		return refuse(pb.Code_CODE_MAILBOX_EXISTS, "the mailbox exists"), nil
+	case a.rec.mailboxes >= maxMailboxes:
+		return refuse(pb.Code_CODE_LIMIT, "too many mailboxes"), nil
+	}
+	if use != "" {
+		taken, err := tx.useTaken(a, use)
+		if err != nil {
+			return nil, err
+		}
+		if taken {
+			return refuse(pb.Code_CODE_USE_ATTR, "another mailbox has this special use"), nil
+		}
+	}
+	if a.rec.lastUIDValidity == 1<<32-1 {
+		return refuse(pb.Code_CODE_UIDS_EXHAUSTED, "no UIDVALIDITY left"), nil
+	}
+	m := tx.newMailbox(a, name, op.GetUidValiditySeed(), use)
+	if err := tx.name(a, m); err != nil {
+		return nil, err
+	}
+	return &pb.Result{
+		Code: pb.Code_CODE_OK, ModSeq: uint64(a.take()), MailboxId: uint64(m.id), UidValidity: m.info.GetUidValidity(),
+	}, nil
+}
+
+// useTaken reports whether a mailbox has a special use.
+func (tx *tx) useTaken(a *account, use string) (bool, error) {
+	if err := tx.flush(a); err != nil {
+		return false, err
+	}
+	taken := false
+	start, end := a.space.Kind(keys.Mailbox)
+	err := tx.scan(start, end, func(_, value []byte) (bool, error) {
+		var info pb.MailboxInfo
+		if err := proto.Unmarshal(value, &info); err != nil {
+			return false, errCorrupt
+		}
+		taken = info.GetSpecialUse() == use
+		return !taken, nil
+	})
+	return taken, err
+}
+
+// deleteMailbox takes the mailbox out of the account. Its messages stay, for
+// CollectOp to remove in bounded steps: a mailbox can be larger than an entry
+// should make work.
+func (tx *tx) deleteMailbox(a *account, op *pb.DeleteMailboxOp) (*pb.Result, error) {
+	name, ok := canonName(op.GetName())
+	if !ok {
+		return refuse(pb.Code_CODE_NO_MAILBOX, "no such mailbox"), nil
+	}
+	if name == Inbox {
+		return refuse(pb.Code_CODE_INVALID_NAME, "INBOX cannot be deleted"), nil
+	}
+	m, err := tx.mailboxByName(a, name)
+	if err != nil {
+		return nil, err
+	}
+	if m == nil {
+		return refuse(pb.Code_CODE_NO_MAILBOX, "no such mailbox"), nil
+	}
+	modSeq := a.take()
+	a.changed[m.id], a.list = true, true
+	a.rec.mailboxes--
+	a.boxes[m.id] = nil
+	for _, key := range [][]byte{
+		a.space.Bytes(keys.Name, []byte(name)),
+		a.space.ID(keys.Mailbox, uint64(m.id)),
+	} {
+		if err := tx.del(key); err != nil {
+			return nil, err
+		}
+	}
+	// UID 0 stands for the mailbox itself.
+	if err := tx.set(a.space.Retention(tx.applied.time, m.id, 0), nil); err != nil {
+		return nil, err
+	}
+	return &pb.Result{Code: pb.Code_CODE_OK, ModSeq: uint64(modSeq), MailboxId: uint64(m.id)}, nil
+}
+
+func (tx *tx) renameMailbox(a *account, op *pb.RenameMailboxOp) (*pb.Result, error) {
+	from, ok := canonName(op.GetFrom())
+	if !ok {
+		return refuse(pb.Code_CODE_NO_MAILBOX, "no such mailbox"), nil
+	}
+	to, ok := canonName(op.GetTo())
+	if !ok || strings.HasPrefix(to, from+Separator) && from != Inbox {
+		return refuse(pb.Code_CODE_INVALID_NAME, "not a possible new name"), nil
+	}
+	m, err := tx.mailboxByName(a, from)
+	if err != nil {
+		return nil, err
+	}
+	if m == nil {
+		return refuse(pb.Code_CODE_NO_MAILBOX, "no such mailbox"), nil
+	}
+	old, err := tx.mailboxByName(a, to)
+	if err != nil {
+		return nil, err
+	}
+	if old != nil {
+		return refuse(pb.Code_CODE_MAILBOX_EXISTS, "the new name exists"), nil
+	}
+	if from == Inbox {
+		return tx.renameInbox(a, m, to, op.GetUidValiditySeed())
+	}
+	moved, refusal, err := tx.family(a, from, to)
+	if err != nil || refusal != nil {
+		return refusal, err
+	}
+	modSeq := a.take()
+	a.list = true
+	for _, kin := range moved {
+		if err := tx.del(a.space.Bytes(keys.Name, []byte(kin.info.GetName()))); err != nil {
+			return nil, err
+		}
+		kin.info.Name = to + kin.info.GetName()[len(from):]
+		kin.dirty = true
+		a.changed[kin.id] = true
+		if err := tx.name(a, kin); err != nil {
+			return nil, err
+		}
+	}
+	return &pb.Result{Code: pb.Code_CODE_OK, ModSeq: uint64(modSeq), MailboxId: uint64(m.id), UidValidity: m.info.GetUidValidity()}, nil
+}
+
+// family returns a mailbox and its inferiors, or a refusal if they cannot all
+// be given names below to.
+func (tx *tx) family(a *account, from, to string) ([]*mailbox, *pb.Result, error) {
+	names := []string{from}
+	start := a.space.Bytes(keys.Name, []byte(from+Separator))
+	err := tx.scan(start, keys.Successor(start), func(key, _ []byte) (bool, error) {
+		names = append(names, string(a.space.Rest(key)))
+		return true, nil
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	var family []*mailbox
+	for _, name := range names {
+		target := to + name[len(from):]
+		if canon, ok := canonName(target); !ok || canon != target {
+			return nil, refuse(pb.Code_CODE_INVALID_NAME, "an inferior mailbox's new name would be too long"), nil
+		}
+		old, err := tx.mailboxByName(a, target)
+		if err != nil {
+			return nil, nil, err
+		}
+		if old != nil {
+			return nil, refuse(pb.Code_CODE_MAILBOX_EXISTS, "an inferior mailbox's new name exists"), nil
+		}
+		m, err := tx.mailboxByName(a, name)
+		if err != nil {
+			return nil, nil, err
+		}
+		family = append(family, m)
+	}
+	return family, nil, nil
+}
+
+// renameInbox moves INBOX's messages to a new mailbox (RFC 9051, 6.3.6).
+func (tx *tx) renameInbox(a *account, inbox *mailbox, to string, seed uint32) (*pb.Result, error) {
+	if a.rec.mailboxes >= maxMailboxes {
+		return refuse(pb.Code_CODE_LIMIT, "too many mailboxes"), nil
+	}
+	if a.rec.lastUIDValidity == 1<<32-1 {
+		return refuse(pb.Code_CODE_UIDS_EXHAUSTED, "no UIDVALIDITY left"), nil
+	}
+	m := tx.newMailbox(a, to, seed, "")
+	if err := tx.name(a, m); err != nil {
+		return nil, err
+	}
+	msgs, err := tx.messages(a, inbox, imapnum.SetOfRange(1, 1<<32-1))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := tx.transfer(a, inbox, m, msgs, true); err != nil {
+		return nil, err
+	}
+	return &pb.Result{Code: pb.Code_CODE_OK, ModSeq: uint64(a.take()), MailboxId: uint64(m.id), UidValidity: m.info.GetUidValidity()}, nil
+}
+
+func (tx *tx) subscribe(a *account, op *pb.SubscribeOp) (*pb.Result, error) {
+	name, ok := canonName(op.GetName())
+	if !ok {
+		return refuse(pb.Code_CODE_INVALID_NAME, "not a mailbox name"), nil
+	}
+	key := a.space.Bytes(keys.Subscribed, []byte(name))
+	old, err := get(tx.b, key)
+	if err != nil {
+		return nil, err
+	}
+	res := &pb.Result{Code: pb.Code_CODE_OK}
+	switch {
+	case op.GetSubscribed() && old == nil:
+		full, err := tx.subscriptionsFull(a)
+		if err != nil {
+			return nil, err
+		}
+		if full {
+			return refuse(pb.Code_CODE_LIMIT, "too many subscriptions"), nil
+		}
+		err = tx.set(key, []byte{recordVersion})
+		if err != nil {
+			return nil, err
+		}
+	case !op.GetSubscribed() && old != nil:
+		if err := tx.del(key); err != nil {
+			return nil, err
+		}
+	default:
+		return res, nil
+	}
+	a.list = true
+	res.ModSeq = uint64(a.take())
+	return res, nil
+}
+
+func (tx *tx) subscriptionsFull(a *account) (bool, error) {
+	n := 0
+	start, end := a.space.Kind(keys.Subscribed)
+	err := tx.scan(start, end, func(_, _ []byte) (bool, error) {
+		n++
+		return n < maxSubscriptions, nil
+	})
+	return n >= maxSubscriptions, err
+}

@@ -1,0 +1,85 @@
+package raftfsm
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// Inbox is the name of the mailbox that every account has.
+const Inbox = "INBOX"
+
+// Separator is the hierarchy separator of mailbox names.
+const Separator = "/"
+
+// Bounds of what a client can make an account hold. They are far above what
+// people use, and keep records and listings of a size that one response can
+// carry.
+const (
+	maxMailboxName    = 1000 // octets
+	maxMailboxDepth   = 50
+	maxMailboxes      = 10_000
+	maxSubscriptions  = 10_000
+	maxKeywords       = 1000 // in a mailbox's table
+	maxKeyword        = 255  // octets
+	maxAppendMessages = 1000 // in one entry
+)
+
+// canonName returns the one form of a mailbox name: NFC, INBOX in upper case as
+// the whole name or its first component. It reports false for what cannot be a
+// name: empty components, controls, invalid UTF-8, too long or too deep.
+func canonName(name string) (string, bool) {
+	if !utf8.ValidString(name) || len(name) > maxMailboxName {
+		return "", false
+	}
+	name = norm.NFC.String(name)
+	if name == "" || len(name) > maxMailboxName {
+		return "", false
+	}
+	parts := strings.Split(name, Separator)
+	if len(parts) > maxMailboxDepth {
+		return "", false
+	}
+	for _, p := range parts {
+		if p == "" {
+			return "", false
+		}
+	}
+	for _, r := range name {
+		if unicode.IsControl(r) || r == utf8.RuneError || r == '\u2028' || r == '\u2029' {
+			return "", false
+		}
+	}
+	if strings.EqualFold(parts[0], Inbox) {
+		name = Inbox + name[len(parts[0]):]
+	}
+	return name, true
+}
+
+// specialUses are the attributes that CREATE may give (RFC 6154, 2; RFC 8457).
+var specialUses = [...]string{`\All`, `\Archive`, `\Drafts`, `\Flagged`, `\Junk`, `\Sent`, `\Trash`, `\Important`}
+
+// canonUse returns the one spelling of a special-use attribute.
+func canonUse(use string) (string, bool) {
+	for _, u := range specialUses {
+		if strings.EqualFold(u, use) {
+			return u, true
+		}
+	}
+	return "", use == ""
+}
+
+// validKeyword reports whether a text is a flag-keyword (RFC 9051, 9): an atom.
+func validKeyword(k string) bool {
+	if k == "" || len(k) > maxKeyword {
+		return false
+	}
+	for i := 0; i < len(k); i++ {
+		if c := k[i]; c <= ' ' || c >= 0x7f || strings.IndexByte(`(){%*"\]`, c) >= 0 {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,63 @@
+package raftfsm
+
+import (
+	"google.golang.org/protobuf/proto"
+
+	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
+	"github.com/quorumail/quorumail/raftfsm/keys"
+)
+
+// recall returns the result that an entry's session was given for it before, or
+// a refusal of a stale one; nil if the entry is to be applied. Entries without
+// a request id are always applied.
+func (tx *tx) recall(a *account, req *pb.RequestId) (*pb.Result, error) {
+	if req == nil {
+		return nil, nil
+	}
+	if len(req.GetSession()) != keys.SessionIDLen || req.GetSequence() == 0 {
+		return refuse(pb.Code_CODE_INVALID, "malformed request id"), nil
+	}
+	value, err := get(tx.b, a.space.Bytes(keys.Session, req.GetSession()))
+	if err != nil || value == nil {
+		return nil, err
+	}
+	rec, err := decodeRemembered(value)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case req.GetSequence() > rec.sequence:
+		return nil, nil
+	case req.GetSequence() < rec.sequence:
+		return refuse(pb.Code_CODE_STALE_REQUEST, "a later request of the session has been applied"), nil
+	}
+	return rec.decode()
+}
+
+// decode returns the remembered result, marked as such.
+func (r *rememberedRecord) decode() (*pb.Result, error) {
+	res := &pb.Result{}
+	if err := proto.Unmarshal(r.result, res); err != nil {
+		return nil, errCorrupt
+	}
+	res.Repeated = true
+	return res, nil
+}
+
+// remember keeps the result for a session's retry.
+func (tx *tx) remember(a *account, req *pb.RequestId, res *pb.Result) error {
+	if req == nil {
+		return nil
+	}
+	return tx.keep(a.space.Bytes(keys.Session, req.GetSession()), req.GetSequence(), res)
+}
+
+// keep stores a result under a key.
+func (tx *tx) keep(key []byte, sequence uint64, res *pb.Result) error {
+	value, err := marshal(res)
+	if err != nil {
+		return err
+	}
+	rec := rememberedRecord{sequence: sequence, time: tx.applied.time, result: value}
+	return tx.set(key, rec.encode())
+}
