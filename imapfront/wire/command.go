@@ -138,7 +138,7 @@ type Literal struct {
 }
 
 // Expunge is EXPUNGE and, with UIDs, UID EXPUNGE (RFC 9051, 6.4.3, 6.4.9).
-type Expunge struct{ UIDs *imap.UIDSet }
+type Expunge struct{ UIDs *NumSet }
 
 // Search is SEARCH and UID SEARCH (RFC 9051, 6.4.4).
 type Search struct {

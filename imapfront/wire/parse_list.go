@@ -1,0 +1,105 @@
+package wire
+
+// listCommand parses LIST (RFC 9051, 6.3.9; RFC 5258; RFC 5819) and LSUB (RFC
+// 3501, 6.3.9).
+func (p *parser) listCommand(lsub bool) Command {
+	l := List{LSUB: lsub}
+	if !lsub && p.peek() == '(' {
+		l.Extended = true
+		p.listSelect(&l)
+		p.sp()
+	}
+	l.Reference = p.mailbox0()
+	p.sp()
+	if !lsub && p.peek() == '(' {
+		l.Extended = true
+		p.list(func() { l.Patterns = append(l.Patterns, p.listMailbox()) })
+		if len(l.Patterns) == 0 {
+			p.fail("no patterns")
+		}
+	} else {
+		l.Patterns = []string{p.listMailbox()}
+	}
+	if lsub || p.rest() < 2 || !p.try(' ') {
+		return l
+	}
+	l.Extended = true
+	if p.atom() != "RETURN" {
+		p.fail("want RETURN")
+	}
+	p.sp()
+	p.list(func() {
+		switch p.atom() {
+		case "SUBSCRIBED":
+			l.Return.Subscribed = true
+		case "CHILDREN":
+			l.Return.Children = true
+		case "SPECIAL-USE":
+			l.Return.SpecialUse = true
+		case "STATUS":
+			p.sp()
+			l.Return.Status = p.statusItems()
+		default:
+			p.fail("unknown return option")
+		}
+	})
+	return l
+}
+
+// listSelect parses the selection options. RECURSIVEMATCH needs another that
+// selects (RFC 5258, 3.1).
+func (p *parser) listSelect(l *List) {
+	p.list(func() {
+		switch p.atom() {
+		case "SUBSCRIBED":
+			l.Select.Subscribed = true
+		case "REMOTE":
+			l.Select.Remote = true
+		case "RECURSIVEMATCH":
+			l.Select.RecursiveMatch = true
+		case "SPECIAL-USE":
+			l.Select.SpecialUse = true
+		default:
+			p.fail("unknown selection option")
+		}
+	})
+	if l.Select.RecursiveMatch && !l.Select.Subscribed && !l.Select.SpecialUse {
+		p.fail("RECURSIVEMATCH needs another selection option")
+	}
+}
+
+// mailbox0 reads a mailbox name that may be empty.
+func (p *parser) mailbox0() string {
+	if p.peek() == '"' || p.peek() == '{' {
+		s := p.str()
+		if s == "" {
+			return ""
+		}
+		return p.decoded(s)
+	}
+	return p.mailbox()
+}
+
+// listMailbox reads a pattern: list-mailbox of RFC 9051, 9.
+func (p *parser) listMailbox() string {
+	if c := p.peek(); c == '"' || c == '{' {
+		s := p.str()
+		if s == "" {
+			return ""
+		}
+		return p.decoded(s)
+	}
+	s := p.take(isListChar)
+	if s == "" {
+		p.fail("want a pattern")
+	}
+	return p.decoded(s)
+}
+
+func (p *parser) decoded(s string) string {
+	name, err := p.r.decodeMailbox(s)
+	if err != nil {
+		p.fail(err.Error())
+	}
+	return name
+}

@@ -1,0 +1,377 @@
+package wire
+
+import (
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/quorumail/quorumail/proto/imapnum"
+)
+
+// parser reads the elements of the grammar from a Reader's line. A method named
+// after an element reads it; the first mistake sticks, and from then on nothing
+// is read. Handlers look at err once, at the end.
+type parser struct {
+	r     *Reader
+	err   error
+	depth int
+}
+
+// maxDepth bounds nesting, of search keys above all.
+const maxDepth = 50
+
+func (p *parser) fail(text string) {
+	if p.err == nil {
+		p.err = &SyntaxError{Text: text}
+	}
+}
+
+// rest returns how many octets of the line are left; 0 after a mistake.
+func (p *parser) rest() int {
+	if p.err != nil {
+		return 0
+	}
+	return len(p.r.line) - p.r.at
+}
+
+// peek returns the next octet, 0 at the end of the line.
+func (p *parser) peek() byte {
+	if p.rest() == 0 {
+		return 0
+	}
+	return p.r.line[p.r.at]
+}
+
+// take reads the octets that is accepts.
+func (p *parser) take(is func(byte) bool) string {
+	start := p.r.at
+	for p.rest() > 0 && is(p.r.line[p.r.at]) {
+		p.r.at++
+	}
+	return string(p.r.line[start:p.r.at])
+}
+
+func (p *parser) char(c byte) {
+	if p.peek() != c || p.rest() == 0 {
+		p.fail("want " + strconv.QuoteRune(rune(c)))
+		return
+	}
+	p.r.at++
+}
+
+// try reads c if it is next.
+func (p *parser) try(c byte) bool {
+	if p.rest() > 0 && p.peek() == c {
+		p.r.at++
+		return true
+	}
+	return false
+}
+
+func (p *parser) sp() {
+	if !p.try(' ') {
+		p.fail("want a space")
+	}
+}
+
+// end wants the end of the command. One trailing space is forgiven: clients are
+// known to send it.
+func (p *parser) end() {
+	p.try(' ')
+	if p.rest() > 0 {
+		p.fail("unexpected text after the command")
+	}
+}
+
+// word reads an upper-case word, in any case, if it is next and whole.
+func (p *parser) word(w string) bool {
+	n := len(w)
+	if p.rest() < n || !strings.EqualFold(string(p.r.line[p.r.at:p.r.at+n]), w) {
+		return false
+	}
+	if p.rest() > n && isAtomChar(p.r.line[p.r.at+n]) {
+		return false
+	}
+	p.r.at += n
+	return true
+}
+
+func isTagChar(c byte) bool { return c != '+' && isAstringChar(c) }
+
+func isAstringChar(c byte) bool { return isAtomChar(c) || c == ']' }
+
+// isAtomChar is ATOM-CHAR of RFC 9051, 9.
+func isAtomChar(c byte) bool {
+	return c > ' ' && c < 0x7f && strings.IndexByte(`(){%*"\]`, c) < 0
+}
+
+func isListChar(c byte) bool { return isAstringChar(c) || c == '%' || c == '*' || c >= 0x80 }
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+
+// atom reads an atom in upper case.
+func (p *parser) atom() string {
+	s := p.take(isAtomChar)
+	if s == "" {
+		p.fail("want an atom")
+	}
+	return strings.ToUpper(s)
+}
+
+func (p *parser) tag() string {
+	s := p.take(isTagChar)
+	if s == "" || len(s) > 64 || p.peek() != ' ' && p.rest() > 0 {
+		p.fail("want a tag")
+		return "*"
+	}
+	return s
+}
+
+// commandName reads the name of a command, "UID" with the name after it.
+func (p *parser) commandName() string {
+	if p.rest() == 0 {
+		p.fail("want a command after the tag")
+		return ""
+	}
+	p.sp()
+	name := p.atom()
+	if name == "UID" {
+		p.sp()
+		name = "UID " + p.atom()
+	}
+	return name
+}
+
+// quoted reads a quoted string (RFC 9051, 4.3). It may hold UTF-8.
+func (p *parser) quoted() string {
+	p.char('"')
+	var sb strings.Builder
+	for p.err == nil {
+		if p.rest() == 0 {
+			p.fail("unterminated quoted string")
+			break
+		}
+		c := p.r.line[p.r.at]
+		p.r.at++
+		switch {
+		case c == '"':
+			return sb.String()
+		case c == '\\':
+			if e := p.peek(); e != '"' && e != '\\' {
+				p.fail("bad escape in a quoted string")
+				return ""
+			}
+			sb.WriteByte(p.r.line[p.r.at])
+			p.r.at++
+		case c == 0 || c == '\r':
+			p.fail("control character in a quoted string")
+		default:
+			sb.WriteByte(c)
+		}
+	}
+	return ""
+}
+
+// literal reads an argument literal whole and goes on with the line after it.
+func (p *parser) literal() string {
+	size, nonSync, ok := parseLiteral(p.r.line[p.r.at:])
+	if !ok {
+		p.fail("malformed literal")
+		return ""
+	}
+	if size > p.r.limits.Literal-p.r.args {
+		p.err = &SyntaxError{Code: "TOOBIG", Text: "the literal is larger than is accepted here"}
+		return ""
+	}
+	p.r.args += size
+	if !nonSync {
+		if err := p.r.cont(); err != nil {
+			p.err = err
+			return ""
+		}
+	}
+	buf := make([]byte, size)
+	if _, err := io.ReadFull(p.r.br, buf); err != nil {
+		p.err = err
+		return ""
+	}
+	if err := p.r.readLine(p.r.limits.Line); err != nil {
+		p.err = err
+		return ""
+	}
+	if strings.IndexByte(string(buf), 0) >= 0 {
+		p.fail("NUL in a literal")
+	}
+	return string(buf)
+}
+
+// str reads a string: quoted or a literal.
+func (p *parser) str() string {
+	switch p.peek() {
+	case '"':
+		return p.quoted()
+	case '{':
+		return p.literal()
+	}
+	p.fail("want a string")
+	return ""
+}
+
+// astring reads an atom or a string.
+func (p *parser) astring() string {
+	if c := p.peek(); c == '"' || c == '{' {
+		return p.str()
+	}
+	// Octets above ASCII are forgiven: some clients send UTF-8 names bare.
+	s := p.take(func(c byte) bool { return isAstringChar(c) || c >= 0x80 })
+	if s == "" {
+		p.fail("want a string or an atom")
+	}
+	return s
+}
+
+// nstring reads a string or NIL; ok is false for NIL.
+func (p *parser) nstring() (s string, ok bool) {
+	if p.word("NIL") {
+		return "", false
+	}
+	return p.str(), true
+}
+
+// number64 reads a number below 2^63.
+func (p *parser) number64() uint64 {
+	digits := p.take(isDigit)
+	n, err := strconv.ParseUint(digits, 10, 63)
+	if err != nil {
+		p.fail("want a number")
+	}
+	return n
+}
+
+// number reads a number below 2^32.
+func (p *parser) number() uint32 {
+	n := p.number64()
+	if n > 1<<32-1 {
+		p.fail("number too large")
+	}
+	return uint32(n)
+}
+
+func (p *parser) nzNumber() uint32 {
+	n := p.number()
+	if n == 0 {
+		p.fail("want a number above 0")
+	}
+	return n
+}
+
+// modSeq reads a mod-sequence-valzer (RFC 7162, 7).
+func (p *parser) modSeq() uint64 { return p.number64() }
+
+// list reads "(" item *(SP item) ")".
+func (p *parser) list(item func()) {
+	p.char('(')
+	if p.try(')') {
+		return
+	}
+	for p.err == nil {
+		item()
+		if p.try(')') {
+			return
+		}
+		p.sp()
+	}
+}
+
+// mailbox reads a mailbox name and decodes it.
+func (p *parser) mailbox() string {
+	name, err := p.r.decodeMailbox(p.astring())
+	if err != nil {
+		p.fail(err.Error())
+	}
+	return name
+}
+
+// flag reads a flag or keyword.
+func (p *parser) flag() string {
+	if p.try('\\') {
+		if p.try('*') {
+			p.fail("\\* is not a flag")
+		}
+		name := p.take(isAtomChar)
+		bit, ok := imapnum.ParseSystemFlag(`\` + name)
+		if !ok {
+			p.fail("a flag that cannot be stored")
+			return ""
+		}
+		return bit.Names()[0]
+	}
+	s := p.take(isAtomChar)
+	if s == "" {
+		p.fail("want a flag")
+	}
+	return s
+}
+
+func (p *parser) flagList() []string {
+	flags := []string{}
+	p.list(func() { flags = append(flags, p.flag()) })
+	return flags
+}
+
+// dateTime reads a date-time (RFC 9051, 9) in its quotes.
+func (p *parser) dateTime() time.Time {
+	s := p.quoted()
+	if p.err != nil {
+		return time.Time{}
+	}
+	t, err := time.Parse("_2-Jan-2006 15:04:05 -0700", s)
+	if err != nil || t.Year() < 1 || t.Year() > 9999 {
+		p.fail("malformed date-time")
+	}
+	return t
+}
+
+// date reads a date, in quotes or not, as midnight UTC.
+func (p *parser) date() time.Time {
+	var s string
+	if p.peek() == '"' {
+		s = p.quoted()
+	} else {
+		s = p.take(isAtomChar)
+	}
+	t, err := time.Parse("2-Jan-2006", s)
+	if err != nil {
+		p.fail("malformed date")
+	}
+	return t
+}
+
+// numSet reads a sequence-set (RFC 9051, 9) or "$" (RFC 5182).
+func (p *parser) numSet() (set NumSet) {
+	if p.try('$') {
+		set.Saved = true
+		return set
+	}
+	for p.err == nil {
+		r := NumRange{Start: p.seqNumber()}
+		r.Stop = r.Start
+		if p.try(':') {
+			r.Stop = p.seqNumber()
+		}
+		set.Ranges = append(set.Ranges, r)
+		if !p.try(',') {
+			break
+		}
+	}
+	return set
+}
+
+// seqNumber reads a nz-number or "*", which is 0.
+func (p *parser) seqNumber() uint32 {
+	if p.try('*') {
+		return 0
+	}
+	return p.nzNumber()
+}

@@ -1,0 +1,149 @@
+package wire
+
+import (
+	"strconv"
+
+	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
+)
+
+// Envelope prints an ENVELOPE (RFC 9051, 7.5.2).
+func (w *Writer) Envelope(e *pb.Envelope) *Writer {
+	if e == nil {
+		e = &pb.Envelope{}
+	}
+	w.Raw("(").NString(e.Date).Raw(" ").NString(e.Subject)
+	for _, list := range [][]*pb.Address{e.GetFrom(), e.GetSender(), e.GetReplyTo(), e.GetTo(), e.GetCc(), e.GetBcc()} {
+		w.Raw(" ").addresses(list)
+	}
+	return w.Raw(" ").NString(e.InReplyTo).Raw(" ").NString(e.MessageId).Raw(")")
+}
+
+func (w *Writer) addresses(list []*pb.Address) *Writer {
+	if len(list) == 0 {
+		return w.Raw("NIL")
+	}
+	w.Raw("(")
+	for _, a := range list {
+		// The second field is the source route, which no one has (RFC 5322, 4.4).
+		w.Raw("(").NString(a.Name).Raw(" NIL ").NString(a.Mailbox).Raw(" ").NString(a.Host).Raw(")")
+	}
+	return w.Raw(")")
+}
+
+// BodyStructure prints BODYSTRUCTURE, or BODY without the extension data (RFC
+// 9051, 7.5.2).
+func (w *Writer) BodyStructure(p *pb.BodyPart, extended bool) *Writer {
+	if p == nil {
+		p = &pb.BodyPart{Type: "TEXT", Subtype: "PLAIN", Encoding: "7BIT"}
+	}
+	w.Raw("(")
+	if p.GetType() == "MULTIPART" {
+		for _, child := range p.GetParts() {
+			w.BodyStructure(child, extended)
+		}
+		if len(p.GetParts()) == 0 {
+			// The grammar has no multipart without parts: an empty text stands in.
+			w.BodyStructure(nil, extended)
+		}
+		w.Raw(" ").String(p.GetSubtype())
+		if extended {
+			w.Raw(" ").params(p.GetParams())
+			w.extension(p)
+		}
+		return w.Raw(")")
+	}
+	w.String(p.GetType()).Raw(" ").String(p.GetSubtype()).Raw(" ").params(p.GetParams())
+	w.Raw(" ").NString(p.Id).Raw(" ").NString(p.Description).Raw(" ").String(p.GetEncoding())
+	w.Raw(" ", strconv.FormatUint(p.GetSize(), 10))
+	switch {
+	case p.GetType() == "MESSAGE" && (p.GetSubtype() == "RFC822" || p.GetSubtype() == "GLOBAL") && len(p.GetParts()) == 1:
+		w.Raw(" ").Envelope(p.GetEnvelope()).Raw(" ").BodyStructure(p.GetParts()[0], extended)
+		w.Raw(" ", strconv.FormatUint(p.GetLines(), 10))
+	case p.GetType() == "TEXT":
+		w.Raw(" ", strconv.FormatUint(p.GetLines(), 10))
+	}
+	if extended {
+		w.Raw(" ").NString(p.Md5)
+		w.extension(p)
+	}
+	return w.Raw(")")
+}
+
+// extension prints disposition, language and location.
+func (w *Writer) extension(p *pb.BodyPart) {
+	w.Raw(" ")
+	if p.Disposition == nil {
+		w.Raw("NIL")
+	} else {
+		w.Raw("(").Octets(p.GetDisposition()).Raw(" ").params(p.GetDispositionParams()).Raw(")")
+	}
+	w.Raw(" ")
+	switch langs := p.GetLanguage(); len(langs) {
+	case 0:
+		w.Raw("NIL")
+	case 1:
+		w.Octets(langs[0])
+	default:
+		w.Raw("(")
+		for i, l := range langs {
+			if i > 0 {
+				w.Raw(" ")
+			}
+			w.Octets(l)
+		}
+		w.Raw(")")
+	}
+	w.Raw(" ").NString(p.Location)
+}
+
+func (w *Writer) params(params []*pb.Param) *Writer {
+	if len(params) == 0 {
+		return w.Raw("NIL")
+	}
+	w.Raw("(")
+	for i, p := range params {
+		if i > 0 {
+			w.Raw(" ")
+		}
+		w.Octets(p.GetName()).Raw(" ").Octets(p.GetValue())
+	}
+	return w.Raw(")")
+}
+
+// SectionLabel prints what a FETCH response names a section by: as it was asked
+// for, the fields as the client wrote them, and of a partial only the origin
+// (RFC 9051, 7.5.2).
+func (w *Writer) SectionLabel(s *Section) *Writer {
+	w.Raw(s.Label)
+	if s.Label != "BODY" && s.Label != "BINARY" {
+		return w
+	}
+	w.Raw("[")
+	for i, n := range s.Part {
+		if i > 0 {
+			w.Raw(".")
+		}
+		w.Raw(n)
+	}
+	if s.Specifier != "" {
+		if len(s.Part) > 0 {
+			w.Raw(".")
+		}
+		w.Raw(s.Specifier)
+	}
+	if len(s.Fields) > 0 {
+		w.Raw(" (")
+		for i, f := range s.Fields {
+			if i > 0 {
+				w.Raw(" ")
+			}
+			w.Astring(f)
+		}
+		w.Raw(")")
+	}
+	w.Raw("]")
+	if s.Partial != nil {
+		w.Raw("<", strconv.FormatUint(s.Partial.Offset, 10), ">")
+	}
+	return w
+}
