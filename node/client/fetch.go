@@ -99,6 +99,7 @@ func (f *fetch) run(ctx context.Context, uids imapnum.Set, rest bool) error {
 			if i := resp.GetAppliedIndex(); i != 0 {
 				f.s.raise(a.route.GetShard(), i)
 			}
+			a.progress = true
 			if rest {
 				return f.takeRest(resp, &skip)
 			}

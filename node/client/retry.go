@@ -25,6 +25,8 @@ type attempt struct {
 	store pb.StoreServiceClient
 	route *pb.Route
 	dog   *watchdog
+	// progress: something has come that need not come again.
+	progress bool
 }
 
 // level returns how fresh a read of a session must be.
@@ -76,7 +78,10 @@ func (c *Client) do(ctx context.Context, s *Session, op string, k kind, f func(*
 			v.refresh = true // a map without addresses: another will come
 		} else {
 			route := &pb.Route{Account: s.account, Shard: shard, Epoch: epoch}
-			err := c.attempt(ctx, addr, route, patient, k, f)
+			progress, err := c.attempt(ctx, addr, route, patient, k, f)
+			if progress {
+				pause, patient = backoffMin, c.cfg.AttemptTimeout
+			}
 			if err == nil {
 				c.routes.trust(node)
 				if k == atLeader {
@@ -134,11 +139,12 @@ func (c *Client) do(ctx context.Context, s *Session, op string, k kind, f func(*
 	}
 }
 
-// attempt runs f against the node at addr, cancelled when it makes no progress.
-func (c *Client) attempt(ctx context.Context, addr string, route *pb.Route, patience time.Duration, k kind, f func(*attempt) error) error {
+// attempt runs f against the node at addr, cancelled when it shows no sign of
+// life. It reports whether f got anywhere.
+func (c *Client) attempt(ctx context.Context, addr string, route *pb.Route, patience time.Duration, k kind, f func(*attempt) error) (progress bool, err error) {
 	cc, err := c.conns.get(addr)
 	if err != nil {
-		return callerError{err}
+		return false, callerError{err}
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -154,9 +160,9 @@ func (c *Client) attempt(ctx context.Context, addr string, route *pb.Route, pati
 	err = f(a)
 	var ce callerError
 	if err != nil && !errors.As(err, &ce) && context.Cause(ctx) == errStalled {
-		return errStalled
+		err = errStalled
 	}
-	return err
+	return a.progress, err
 }
 
 // bound returns ctx with the client's default timeout if it has none, ended
