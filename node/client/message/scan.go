@@ -98,13 +98,9 @@ func (s *scanner) write(p []byte) {
 // piece looks at a line, or a part of one that is very long.
 func (s *scanner) piece(line []byte, ends bool) {
 	whole := ends && !s.inLine
-	start := s.offset
 	top := s.stack[len(s.stack)-1]
 	if !s.inLine && line[0] == '-' && s.delimiter(line) {
 		s.advance(line, ends)
-		if s.stack[len(s.stack)-1].inHeader {
-			s.stack[len(s.stack)-1].part.HeaderOffset = s.offset
-		}
 		return
 	}
 	switch {
@@ -119,7 +115,6 @@ func (s *scanner) piece(line []byte, ends bool) {
 	case s.sampleOf == top && len(s.sample) < sampleSize:
 		s.sample = append(s.sample, line[:min(len(line), sampleSize-len(s.sample))]...)
 	}
-	_ = start
 	s.advance(line, ends)
 }
 
