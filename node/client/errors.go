@@ -46,6 +46,8 @@ type verdict struct {
 	leader string
 	// keep: the node asked is right, only not now.
 	keep bool
+	// readOnly: the node's disk is nearly full.
+	readOnly bool
 	// refresh: the node holds a newer map.
 	refresh bool
 	// suspect: the node did not answer at all.
@@ -94,8 +96,10 @@ func judgeDetail(d *pb.ErrorDetail, msg string, epoch uint64) verdict {
 		v.leader = d.GetLeader()
 	case pb.ErrorDetail_KIND_WRONG_SHARD:
 		v.refresh = d.GetEpoch() > epoch
-	case pb.ErrorDetail_KIND_OVERLOADED, pb.ErrorDetail_KIND_READ_ONLY:
+	case pb.ErrorDetail_KIND_OVERLOADED:
 		v.keep = true
+	case pb.ErrorDetail_KIND_READ_ONLY:
+		v.keep, v.readOnly = true, true
 	case pb.ErrorDetail_KIND_NOT_READY:
 		v.leader = d.GetLeader()
 	default:

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -66,6 +67,7 @@ func (c *Client) do(ctx context.Context, s *Session, op string, k kind, f func(*
 		pause   = backoffMin
 		patient = c.cfg.AttemptTimeout
 		hops    int // hints followed without a pause
+		full    int // refusals for want of disk space
 	)
 	for {
 		shard, epoch, err := c.routes.find(ctx, s.slot)
@@ -112,6 +114,13 @@ func (c *Client) do(ctx context.Context, s *Session, op string, k kind, f func(*
 				c.log.Warn("request failed", "op", op, "node", node, "error", v.final)
 			}
 			return v.final
+		}
+		if v.readOnly {
+			// That lasts: the caller is told soon. But a node that fills up also hands
+			// its leaderships over.
+			if full++; full == 3 {
+				return fmt.Errorf("%s: %w: %w", op, ErrUnavailable, last)
+			}
 		}
 		if v.refresh {
 			c.refresh(ctx, addr)
