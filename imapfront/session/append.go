@@ -1,0 +1,142 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/quorumail/quorumail/imapfront/wire"
+	"github.com/quorumail/quorumail/node/client/message"
+	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
+)
+
+const (
+	// maxMessages bounds one MULTIAPPEND.
+	maxMessages = 1000
+	// inlineTotal is how many octets of bodies ride in one entry.
+	inlineTotal = 256 << 10
+)
+
+// append is APPEND (RFC 9051, 6.3.12) and MULTIAPPEND (RFC 3502): all messages
+// are added by one entry, or none. Bodies are passed on while they arrive.
+func (c *Conn) append(ctx context.Context, cmd wire.Append) error {
+	op := &pb.AppendOp{Mailbox: cmd.Mailbox}
+	budget := inlineTotal
+	for msg, more := cmd.First, true; more; {
+		if refused, err := c.acceptable(msg, len(op.Messages)); refused || err != nil {
+			return err
+		}
+		m, err := c.receive(ctx, msg, budget)
+		if err != nil {
+			return err
+		}
+		if m == nil {
+			return nil // it has been answered
+		}
+		for _, chunk := range m.GetInline() {
+			budget -= len(chunk.GetData())
+		}
+		op.Messages = append(op.Messages, m)
+		msg, more, err = c.r.AppendMessage()
+		var syntax *wire.SyntaxError
+		if errors.As(err, &syntax) {
+			return c.syntaxError(syntax)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	res, err := c.store.Propose(ctx, &pb.Entry{Op: &pb.Entry_Append{Append: op}})
+	if err != nil {
+		return c.fail("APPEND", err)
+	}
+	if res.GetCode() != pb.Code_CODE_OK {
+		return c.refusedInto(res)
+	}
+	if c.box != nil && c.box.id == res.GetMailboxId() {
+		if err := c.pull(ctx, false); err == nil {
+			c.tell(true)
+		}
+	}
+	return c.ok("APPENDUID "+uitoa(uint64(res.GetUidValidity()))+" "+unpacked(res.GetUids()).String(), "APPEND done")
+}
+
+// acceptable refuses a message before its octets are read.
+func (c *Conn) acceptable(msg wire.AppendMessage, before int) (refused bool, err error) {
+	code, text := "", ""
+	limit := c.cfg.Limits.Append
+	switch {
+	case msg.Literal.Size > limit:
+		code, text = "TOOBIG", "a message may have "+uitoa(uint64(limit))+" octets"
+	case before >= maxMessages:
+		code, text = "LIMIT", "too many messages at once"
+	default:
+		return false, nil
+	}
+	// The answer comes first: a client that sends on unasked may wait for it.
+	if err := c.no(code, text); err != nil {
+		return true, err
+	}
+	if err := c.w.Flush(); err != nil {
+		return true, err
+	}
+	return true, c.r.RefuseLiteral()
+}
+
+// receive reads a message. It returns nil if storage did not take it, having
+// answered.
+func (c *Conn) receive(ctx context.Context, msg wire.AppendMessage, budget int) (*pb.AppendMessage, error) {
+	body, err := c.r.LiteralBody()
+	if err != nil {
+		return nil, err
+	}
+	if budget <= 0 {
+		budget = -1
+	}
+	_ = c.net.SetReadDeadline(time.Now().Add(c.cfg.IdleTimeout)) // a broken connection shows when it is read
+	m, err := message.Read(ctx, &renewing{body, c}, c.store, message.Options{Inline: budget})
+	if err != nil {
+		if c.w.Err() != nil || isConnError(err) {
+			return nil, err
+		}
+		if err := c.r.RefuseLiteral(); err != nil {
+			return nil, err
+		}
+		return nil, c.fail("APPEND", err)
+	}
+	date := msg.Date
+	if date.IsZero() {
+		date = time.Now().UTC()
+	}
+	_, offset := date.Zone()
+	m.Flags, m.InternalDate, m.ZoneMinutes = msg.Flags, date.Unix(), int32(offset/60)
+	return m, nil
+}
+
+// renewing gives a client that keeps sending the time it needs.
+type renewing struct {
+	r io.Reader
+	c *Conn
+}
+
+func (r *renewing) Read(p []byte) (int, error) {
+	n, err := r.r.Read(p)
+	if n > 0 {
+		_ = r.c.net.SetReadDeadline(time.Now().Add(r.c.cfg.IdleTimeout)) // as in receive
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = connError{err}
+	}
+	return n, err
+}
+
+// connError marks an error of the client's connection.
+type connError struct{ error }
+
+func (e connError) Unwrap() error { return e.error }
+
+func isConnError(err error) bool {
+	var e connError
+	return errors.As(err, &e)
+}

@@ -1,0 +1,372 @@
+package session
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/quorumail/quorumail/imapfront/auth"
+	"github.com/quorumail/quorumail/imapfront/wire"
+)
+
+// Config is what all connections of a server share.
+type Config struct {
+	// Storage starts a session for an account, whose name is normalised.
+	Storage func(account string) Store
+	// Verifier checks passwords.
+	Verifier *auth.Verifier
+	// TLS is offered by STARTTLS; nil: it is not.
+	TLS *tls.Config
+	// Limits of what clients send.
+	Limits wire.Limits
+	// LoginTimeout ends connections that have not logged in; IdleTimeout those
+	// that send nothing (RFC 9051, 5.4: at least 30 minutes); WriteTimeout those
+	// that take nothing.
+	LoginTimeout, IdleTimeout, WriteTimeout time.Duration
+	// Log; never nil.
+	Log *slog.Logger
+	// Version is told by ID.
+	Version string
+}
+
+// maxErrors is how many bad commands in a row a connection may send; one that
+// has not logged in gets few: it is more likely no IMAP client at all.
+const (
+	maxErrors      = 50
+	maxLoginErrors = 10
+)
+
+// state is a connection's state (RFC 9051, 3).
+type state int
+
+const (
+	notAuthenticated state = iota
+	authenticated
+	selected
+	loggedOut
+)
+
+// Conn is one client's connection. Serve runs it; Drain may be called from any
+// goroutine.
+type Conn struct {
+	cfg    *Config
+	net    net.Conn
+	secure bool // TLS
+	r      *wire.Reader
+	w      *wire.Writer
+	log    *slog.Logger
+
+	state state
+	store Store
+	box   *mailbox // of state selected
+	tag   string   // of the command under way
+
+	condstore, qresync, rev2, utf8 bool
+	errors                         int // bad commands in a row
+
+	drain struct {
+		sync.Mutex
+		asked bool
+		idle  bool // waiting for a command, or in IDLE: may be interrupted
+	}
+}
+
+// New returns a connection over c; secure if it is TLS already.
+func New(cfg *Config, c net.Conn, secure bool) *Conn {
+	conn := &Conn{cfg: cfg, net: c, secure: secure, log: cfg.Log.With("remote", c.RemoteAddr().String())}
+	conn.r = wire.NewReader(conn.net, cfg.Limits, conn.proceed)
+	conn.w = wire.NewWriter(deadlineWriter{conn})
+	return conn
+}
+
+// deadlineWriter gives each write its time: a client that takes nothing must not
+// hold a connection for ever.
+type deadlineWriter struct{ c *Conn }
+
+func (d deadlineWriter) Write(p []byte) (int, error) {
+	if err := d.c.net.SetWriteDeadline(time.Now().Add(d.c.cfg.WriteTimeout)); err != nil {
+		return 0, err
+	}
+	return d.c.net.Write(p)
+}
+
+// proceed asks the client for a literal.
+func (c *Conn) proceed() error {
+	c.w.Continue("go on")
+	return c.w.Flush()
+}
+
+// errBye ends a connection after what has been said.
+var errBye = errors.New("connection ends")
+
+// Serve speaks with the client until it leaves, ctx ends or the connection
+// breaks, and closes the connection.
+func (c *Conn) Serve(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { _ = c.net.SetReadDeadline(time.Unix(1, 0)) }) // wakes a read
+	defer stop()
+	defer func() { _ = c.net.Close() }() // nothing more is expected of it
+	defer c.leave()
+	c.w.Status("*", "OK", "CAPABILITY "+c.capabilities(), "Quorumail ready")
+	if err := c.w.Flush(); err != nil {
+		return
+	}
+	started := time.Now()
+	for c.state != loggedOut {
+		if err := c.next(ctx, started); err != nil {
+			if !errors.Is(err, errBye) && !errors.Is(err, io.EOF) {
+				c.log.Debug("connection ends", "error", err)
+			}
+			break
+		}
+	}
+	_ = c.w.Flush() // the connection is closed either way
+}
+
+// next reads one command and executes it. An error ends the connection.
+func (c *Conn) next(ctx context.Context, started time.Time) error {
+	deadline := time.Now().Add(c.cfg.IdleTimeout)
+	if c.state == notAuthenticated {
+		deadline = started.Add(c.cfg.LoginTimeout)
+	}
+	if !c.rest(deadline) {
+		return c.bye("UNAVAILABLE", "server shuts down")
+	}
+	tag, cmd, err := c.r.ReadCommand()
+	c.drain.Lock()
+	c.drain.idle = false
+	c.drain.Unlock()
+	c.tag = tag
+	var syntax *wire.SyntaxError
+	switch {
+	case errors.As(err, &syntax):
+		return c.syntaxError(syntax)
+	case err != nil:
+		return c.readError(ctx, err)
+	}
+	err = c.execute(ctx, cmd)
+	if err == nil {
+		err = c.w.Flush()
+	}
+	return err
+}
+
+// rest sets the deadline for the next command, unless the connection is to end.
+func (c *Conn) rest(deadline time.Time) bool {
+	c.drain.Lock()
+	defer c.drain.Unlock()
+	if c.drain.asked {
+		return false
+	}
+	c.drain.idle = true
+	_ = c.net.SetReadDeadline(deadline) // a broken connection shows when it is read
+	return true
+}
+
+// Drain asks the connection to end at the next command's boundary.
+func (c *Conn) Drain() {
+	c.drain.Lock()
+	defer c.drain.Unlock()
+	c.drain.asked = true
+	if c.drain.idle {
+		_ = c.net.SetReadDeadline(time.Unix(1, 0)) // wakes the read
+	}
+}
+
+func (c *Conn) draining() bool {
+	c.drain.Lock()
+	defer c.drain.Unlock()
+	return c.drain.asked
+}
+
+// readError says BYE for an error of reading, where there is one to say it to.
+func (c *Conn) readError(ctx context.Context, err error) error {
+	var timeout net.Error
+	switch {
+	case errors.Is(err, wire.ErrTLS):
+		return c.bye("", "this port speaks no TLS before STARTTLS")
+	case errors.Is(err, wire.ErrTooLong):
+		return c.bye("TOOBIG", "too much at once")
+	case c.draining() || ctx.Err() != nil:
+		return c.bye("UNAVAILABLE", "server shuts down")
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return c.bye("", "autologout: nothing was heard for too long")
+	}
+	return err
+}
+
+func (c *Conn) bye(code, text string) error {
+	c.w.Status("*", "BYE", code, text)
+	return errBye
+}
+
+// syntaxError answers a command that is not one.
+func (c *Conn) syntaxError(e *wire.SyntaxError) error {
+	c.errors++
+	limit := maxErrors
+	if c.state == notAuthenticated {
+		limit = maxLoginErrors
+	}
+	if c.errors > limit {
+		return c.bye("", "too many bad commands")
+	}
+	tag := e.Tag
+	if tag == "" {
+		tag = c.tag
+	}
+	status := "BAD"
+	if e.Code == "TOOBIG" {
+		status = "NO"
+	}
+	c.w.Status(tag, status, e.Code, e.Text)
+	return c.w.Flush()
+}
+
+// ok, no and bad are a command's tagged answers.
+func (c *Conn) ok(code, text string) error  { return c.answer("OK", code, text) }
+func (c *Conn) no(code, text string) error  { return c.answer("NO", code, text) }
+func (c *Conn) bad(code, text string) error { return c.answer("BAD", code, text) }
+
+func (c *Conn) answer(status, code, text string) error {
+	c.w.Status(c.tag, status, code, text)
+	return c.w.Err()
+}
+
+// execute does what a command asks, in the states that allow it (RFC 9051, 6).
+func (c *Conn) execute(ctx context.Context, cmd wire.Command) error {
+	switch cmd := cmd.(type) {
+	case wire.Capability:
+		c.w.Untagged("CAPABILITY ", c.capabilities())
+		return c.ok("", "CAPABILITY done")
+	case wire.ID:
+		return c.id(cmd)
+	case wire.Logout:
+		c.state = loggedOut
+		c.w.Untagged("BYE until next time")
+		return c.ok("", "LOGOUT done")
+	case wire.Noop:
+		return c.noop(ctx, "NOOP")
+	}
+	switch {
+	case c.state == notAuthenticated:
+		return c.executeNotAuthenticated(ctx, cmd)
+	case c.state == selected:
+		if done, err := c.executeSelected(ctx, cmd); done {
+			return err
+		}
+	}
+	return c.executeAuthenticated(ctx, cmd)
+}
+
+func (c *Conn) executeNotAuthenticated(ctx context.Context, cmd wire.Command) error {
+	switch cmd := cmd.(type) {
+	case wire.StartTLS:
+		return c.startTLS()
+	case wire.Login:
+		return c.login(ctx, cmd)
+	case wire.Authenticate:
+		return c.authenticate(ctx, cmd)
+	case wire.Append:
+		// Its literal must not be asked for.
+		if err := c.r.RefuseLiteral(); err != nil {
+			return err
+		}
+	}
+	return c.wrongState("log in first")
+}
+
+// wrongState answers a command that the state does not allow.
+func (c *Conn) wrongState(text string) error {
+	return c.syntaxError(&wire.SyntaxError{Tag: c.tag, Text: text})
+}
+
+func (c *Conn) executeAuthenticated(ctx context.Context, cmd wire.Command) error {
+	switch cmd := cmd.(type) {
+	case wire.Enable:
+		return c.enable(cmd)
+	case wire.Select:
+		return c.doSelect(ctx, cmd)
+	case wire.Create:
+		return c.create(ctx, cmd)
+	case wire.Delete:
+		return c.delete(ctx, cmd)
+	case wire.Rename:
+		return c.rename(ctx, cmd)
+	case wire.Subscribe:
+		return c.subscribe(ctx, cmd)
+	case wire.List:
+		return c.list(ctx, cmd)
+	case wire.Status:
+		return c.status(ctx, cmd)
+	case wire.Append:
+		return c.append(ctx, cmd)
+	case wire.Namespace:
+		c.w.Untagged(`NAMESPACE (("" "/")) NIL NIL`)
+		return c.ok("", "NAMESPACE done")
+	case wire.Idle:
+		return c.idle(ctx)
+	case wire.Unauthenticate:
+		return c.unauthenticate()
+	case wire.Login, wire.Authenticate:
+		return c.wrongState("already logged in")
+	case wire.StartTLS:
+		return c.wrongState("STARTTLS comes before login")
+	}
+	return c.wrongState("select a mailbox first")
+}
+
+// executeSelected does the commands that need a mailbox; done is false for
+// others.
+func (c *Conn) executeSelected(ctx context.Context, cmd wire.Command) (done bool, err error) {
+	switch cmd := cmd.(type) {
+	case wire.Check:
+		return true, c.noop(ctx, "CHECK")
+	case wire.Close:
+		return true, c.closeMailbox(ctx)
+	case wire.Unselect:
+		c.leave()
+		return true, c.ok("", "UNSELECT done")
+	case wire.Expunge:
+		return true, c.expunge(ctx, cmd)
+	case wire.Search:
+		return true, c.search(ctx, cmd)
+	case wire.Fetch:
+		return true, c.fetch(ctx, cmd)
+	case wire.Store:
+		return true, c.storeFlags(ctx, cmd)
+	case wire.Copy:
+		return true, c.copy(ctx, cmd)
+	}
+	return false, nil
+}
+
+// startTLS begins TLS (RFC 9051, 6.2.1). What the client has sent before it is
+// dropped: it must not be taken for a part of the secured stream (11.1).
+func (c *Conn) startTLS() error {
+	if c.cfg.TLS == nil || c.secure {
+		return c.wrongState("STARTTLS is not available")
+	}
+	if err := c.ok("", "begin TLS now"); err != nil {
+		return err
+	}
+	if err := c.w.Flush(); err != nil {
+		return err
+	}
+	if c.r.Buffered() > 0 {
+		return fmt.Errorf("session: octets after STARTTLS")
+	}
+	t := tls.Server(c.net, c.cfg.TLS)
+	if err := t.Handshake(); err != nil { // the deadline is that of reading a command
+		return err
+	}
+	c.net, c.secure = t, true
+	c.r.Reset(t)
+	return nil
+}

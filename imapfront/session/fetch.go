@@ -1,0 +1,417 @@
+package session
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"time"
+
+	"github.com/quorumail/quorumail/imapfront/section"
+	"github.com/quorumail/quorumail/imapfront/wire"
+	"github.com/quorumail/quorumail/node/client/message"
+	"github.com/quorumail/quorumail/proto/imapnum"
+	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
+)
+
+// fetchPlan is how a FETCH is done: what is asked of storage in one stream for
+// all messages, and which sections need a read of their own.
+type fetchPlan struct {
+	cmd wire.Fetch
+	req *pb.FetchRequest
+	// whole is the one section whose octets come with the stream and are passed
+	// on as they come; nil if there is none.
+	whole *wire.Section
+	// seen are the messages that this command has given \Seen.
+	seen imapnum.Set
+	// flags and modSeq are items asked for.
+	flags, modSeq, uid bool
+}
+
+// fetch is FETCH and UID FETCH (RFC 9051, 6.4.5; RFC 7162, 3.1.4 and 3.2.6).
+func (c *Conn) fetch(ctx context.Context, cmd wire.Fetch) error {
+	if cmd.Vanished && !c.qresync {
+		return c.wrongState("ENABLE QRESYNC first") // RFC 7162, 3.2.6
+	}
+	if err := c.refresh(ctx); err != nil {
+		return c.boxFailed("FETCH", err)
+	}
+	if cmd.UID {
+		// New messages may be among those asked for; expunges may be told.
+		c.tell(true)
+	}
+	set, err := c.resolve(cmd.Set, cmd.UID)
+	if err != nil {
+		return c.bad("", err.Error())
+	}
+	p := c.plan(cmd, set)
+	if p.modSeq {
+		c.condstore = true // RFC 7162, 3.1
+	}
+	if cmd.Vanished {
+		if err := c.tellVanished(ctx, cmd); err != nil {
+			return c.boxFailed("FETCH", err)
+		}
+	}
+	if err := c.markSeen(ctx, p, set); err != nil {
+		return c.boxFailed("FETCH", err)
+	}
+	f := &fetcher{c: c, p: p, ctx: ctx}
+	if err := c.store.Fetch(ctx, p.req, f.take); err != nil {
+		if f.open {
+			// A literal is under way: no answer could be told from its octets.
+			return err
+		}
+		return c.boxFailed("FETCH", err)
+	}
+	c.tell(mayExpunge(cmd.UID))
+	return c.ok("", "FETCH done")
+}
+
+// plan decides what to ask storage for.
+func (c *Conn) plan(cmd wire.Fetch, set imapnum.Set) *fetchPlan {
+	p := &fetchPlan{cmd: cmd, req: &pb.FetchRequest{MailboxId: c.box.id, Uids: packed(set), IncludeExpunged: true}}
+	if cmd.ChangedSince != nil {
+		p.req.ChangedSince = *cmd.ChangedSince
+		p.modSeq = true // RFC 7162, 3.1.4.1: implied
+	}
+	bodies := 0
+	for _, item := range cmd.Items {
+		switch item.Name {
+		case "FLAGS":
+			p.flags = true
+		case "MODSEQ":
+			p.modSeq = true
+		case "UID":
+			p.uid = true
+		case "ENVELOPE":
+			p.req.Envelope = true
+		case "BODY", "BODYSTRUCTURE":
+			p.req.Structure = true
+		case "PREVIEW":
+			p.req.Email = true
+		case "SECTION", "BINARY", "BINARY.SIZE":
+			bodies++
+			p.req.Structure = true
+		}
+	}
+	p.uid = p.uid || cmd.UID
+	if bodies != 1 {
+		return p
+	}
+	for _, item := range cmd.Items {
+		s := item.Section
+		if item.Name != "SECTION" || len(s.Part) > 0 {
+			continue
+		}
+		switch {
+		case section.HeaderOnly(s):
+			p.whole, p.req.Body = s, pb.FetchRequest_BODY_HEADER
+		case s.Partial == nil:
+			p.whole, p.req.Body = s, pb.FetchRequest_BODY_ALL
+		case s.Specifier == "":
+			p.whole, p.req.Body = s, pb.FetchRequest_BODY_RANGE
+			p.req.Offset, p.req.Length = s.Partial.Offset, s.Partial.Length
+		}
+	}
+	return p
+}
+
+// tellVanished tells which of the UIDs asked for are gone since (RFC 7162,
+// 3.2.6). The numbers are the client's: also of messages that this session has
+// never been told of.
+func (c *Conn) tellVanished(ctx context.Context, cmd wire.Fetch) error {
+	known := c.box.saved
+	if !cmd.Set.Saved {
+		top := max(uint32(c.box.view.UIDs().Max()), 1)
+		var ranges []imapnum.Range
+		for _, r := range cmd.Set.Ranges {
+			start, stop := r.Start, r.Stop
+			if start == 0 {
+				start = top
+			}
+			if stop == 0 {
+				stop = top
+			}
+			ranges = append(ranges, imapnum.Range{First: imapnum.UID(min(start, stop)), Last: imapnum.UID(max(start, stop))})
+		}
+		known = imapnum.SetOfRanges(ranges)
+	}
+	since := &pb.Since{ModSeq: *cmd.ChangedSince, Known: packed(known), NoChanged: true}
+	_, batches, err := c.store.Changes(ctx, c.box.id, since, false)
+	if err != nil {
+		return err
+	}
+	var vanished imapnum.Set
+	for _, b := range batches {
+		vanished = vanished.Union(unpacked(b.GetVanished()))
+	}
+	// What the view still has is told with its own expunge, in its turn.
+	if vanished = vanished.Subtract(c.box.view.UIDs()); !vanished.Empty() {
+		c.w.Untagged("VANISHED (EARLIER) ", vanished.String())
+	}
+	return nil
+}
+
+// markSeen sets \Seen on the messages whose text is asked for without PEEK (RFC
+// 9051, 6.4.5) and that lack it.
+func (c *Conn) markSeen(ctx context.Context, p *fetchPlan, set imapnum.Set) error {
+	sets := false
+	for _, item := range p.cmd.Items {
+		sets = sets || item.Section != nil && !item.Section.Peek && item.Name != "BINARY.SIZE"
+	}
+	if !sets || c.box.readOnly || set.Empty() {
+		return nil
+	}
+	key := not(&pb.SearchKey{Key: &pb.SearchKey_Flag{Flag: `\Seen`}})
+	if p.cmd.ChangedSince != nil {
+		newer := &pb.SearchKey{Key: &pb.SearchKey_ModSeq{ModSeq: *p.cmd.ChangedSince + 1}}
+		key = &pb.SearchKey{Key: &pb.SearchKey_And{And: &pb.SearchKeyList{Keys: []*pb.SearchKey{key, newer}}}}
+	}
+	found, err := c.store.Search(ctx, &pb.SearchRequest{MailboxId: c.box.id, Key: key, Within: packed(set)})
+	if err != nil {
+		return err
+	}
+	if unpacked(found.GetUids()).Empty() {
+		return nil
+	}
+	res, err := c.store.Propose(ctx, &pb.Entry{Op: &pb.Entry_Store{Store: &pb.StoreOp{
+		MailboxId: c.box.id, Uids: found.GetUids(), Mode: pb.StoreOp_MODE_ADD, Flags: []string{`\Seen`},
+	}}})
+	if err != nil {
+		return err
+	}
+	p.seen = unpacked(res.GetUids())
+	return c.pull(ctx, false)
+}
+
+// fetcher prints a FETCH response a message from what storage streams.
+type fetcher struct {
+	c    *Conn
+	p    *fetchPlan
+	ctx  context.Context
+	open bool // a response has been begun and not ended
+
+	msg    *pb.FetchedMessage
+	chunks []*pb.BodyChunk // of a header
+	first  bool            // no item of the response has been printed
+	span   section.Range   // of the whole section
+	at     uint64          // up to where it has been printed
+	buf    []byte
+}
+
+// take takes one response of the stream.
+func (f *fetcher) take(r *pb.FetchResponse) error {
+	if len(r.GetKeywords()) > len(f.c.box.keywords) {
+		f.c.box.keywords = r.GetKeywords()
+		f.c.tellFlagsList()
+	}
+	if m := r.GetMessage(); m != nil {
+		f.msg, f.chunks = m, nil
+		if f.c.box.view.SeqNum(imapnum.UID(m.GetState().GetUid())) == 0 {
+			f.msg = nil // expunged, and told so meanwhile
+			return nil
+		}
+		if m.GetChunks() == 0 || f.p.req.GetBody() == pb.FetchRequest_BODY_HEADER {
+			if m.GetChunks() == 0 {
+				return f.whole()
+			}
+			return nil
+		}
+		return f.begin()
+	}
+	if f.msg == nil || r.GetChunk() == nil {
+		return nil
+	}
+	if f.p.req.GetBody() == pb.FetchRequest_BODY_HEADER {
+		f.chunks = append(f.chunks, r.GetChunk())
+		if len(f.chunks) < int(f.msg.GetChunks()) {
+			return nil
+		}
+		return f.whole()
+	}
+	return f.pass(r.GetChunk())
+}
+
+// items prints everything but the streamed section.
+func (f *fetcher) items() error {
+	c, s := f.c, f.msg.GetState()
+	uid := imapnum.UID(s.GetUid())
+	if pending := c.box.view.Drop(uid); pending != nil {
+		// What is printed here is at least as new, if it has the flags in it.
+		if pending.GetModSeq() > s.GetModSeq() {
+			s = pending
+		}
+		if !f.p.flags && !f.p.seen.Contains(uid) {
+			c.tellState(s)
+		}
+	}
+	c.w.Raw("* ", c.box.view.SeqNum(uid), " FETCH (")
+	f.open, f.first = true, true
+	if f.p.cmd.UID {
+		f.name("UID").Raw(uint32(uid))
+	}
+	for _, item := range f.p.cmd.Items {
+		if err := f.item(item, s); err != nil {
+			return err
+		}
+	}
+	if f.p.seen.Contains(uid) && !f.p.flags {
+		f.name("FLAGS").Flags(c.flagNames(s))
+	}
+	if (f.p.modSeq || f.p.seen.Contains(uid) && c.condstore) && !f.asked("MODSEQ") {
+		f.name("MODSEQ").Raw("(", s.GetModSeq(), ")")
+	}
+	return c.w.Err()
+}
+
+func (f *fetcher) asked(name string) bool {
+	for _, item := range f.p.cmd.Items {
+		if item.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// name begins an item of the response.
+func (f *fetcher) name(name string) *wire.Writer {
+	f.sep()
+	return f.c.w.Raw(name, " ")
+}
+
+func (f *fetcher) sep() {
+	if !f.first {
+		f.c.w.Raw(" ")
+	}
+	f.first = false
+}
+
+// item prints one item.
+func (f *fetcher) item(item wire.FetchItem, s *pb.MessageState) error {
+	m, w := f.msg, f.c.w
+	switch item.Name {
+	case "FLAGS":
+		f.name("FLAGS").Flags(f.c.flagNames(s))
+	case "UID":
+		if !f.p.cmd.UID {
+			f.name("UID").Raw(s.GetUid())
+		}
+	case "MODSEQ":
+		f.name("MODSEQ").Raw("(", s.GetModSeq(), ")")
+	case "INTERNALDATE":
+		f.name("INTERNALDATE").DateTime(inZone(m.GetInternalDate(), m.GetZoneMinutes()))
+	case "RFC822.SIZE":
+		f.name("RFC822.SIZE").Raw(m.GetSize())
+	case "ENVELOPE":
+		f.name("ENVELOPE").Envelope(m.GetEmail().GetEnvelope())
+	case "BODY", "BODYSTRUCTURE":
+		f.name(item.Name).BodyStructure(m.GetEmail().GetStructure(), item.Name == "BODYSTRUCTURE")
+	case "EMAILID":
+		f.name("EMAILID").Raw("(E", m.GetEmailId(), ")")
+	case "THREADID":
+		f.name("THREADID").Raw("NIL")
+	case "SAVEDATE":
+		f.name("SAVEDATE").DateTime(inZone(m.GetSaveDate(), 0))
+	case "PREVIEW":
+		f.name("PREVIEW").String(m.GetEmail().GetPreview())
+	case "SECTION", "BINARY", "BINARY.SIZE":
+		if item.Section != f.p.whole {
+			return f.section(item)
+		}
+	}
+	return w.Err()
+}
+
+// inZone is a time as it was given.
+func inZone(seconds int64, minutes int32) time.Time {
+	return time.Unix(seconds, 0).In(time.FixedZone("", int(minutes)*60))
+}
+
+// end ends the response.
+func (f *fetcher) end() error {
+	f.c.w.Raw(")").CRLF()
+	f.open = false
+	f.msg = nil
+	return f.c.w.Err()
+}
+
+// whole prints a response whose octets, if any, are all there: a header.
+func (f *fetcher) whole() error {
+	if err := f.items(); err != nil {
+		return err
+	}
+	if s := f.p.whole; s != nil {
+		r, _ := section.Find(f.msg.GetEmail(), s)
+		if f.p.req.GetBody() == pb.FetchRequest_BODY_HEADER {
+			if err := f.header(s, r); err != nil {
+				return err
+			}
+		} else { // no chunks: nothing of the message is in the range
+			f.sep()
+			f.c.w.SectionLabel(s).Raw(" ").Literal(0, bytes.NewReader(nil), false)
+		}
+	}
+	return f.end()
+}
+
+// header prints the message's header, or some of its fields.
+func (f *fetcher) header(s *wire.Section, r section.Range) error {
+	raw, err := io.ReadAll(message.Open(r.Offset, r.Length, next(f.chunks)))
+	if err != nil {
+		return err
+	}
+	f.picked(s, raw)
+	return nil
+}
+
+// picked prints the fields of a header that a section asks for.
+func (f *fetcher) picked(s *wire.Section, raw []byte) {
+	if len(s.Fields) > 0 {
+		raw = section.Fields(raw, s.Fields, s.Specifier == "HEADER.FIELDS.NOT")
+	}
+	r := section.Range{Length: uint64(len(raw))}.Cut(s.Partial)
+	f.sep()
+	f.c.w.SectionLabel(s).Raw(" ").Literal(r.Length, bytes.NewReader(raw[r.Offset:]), false)
+}
+
+// next hands out chunks one by one.
+func next(chunks []*pb.BodyChunk) func() (*pb.BodyChunk, error) {
+	return func() (*pb.BodyChunk, error) {
+		if len(chunks) == 0 {
+			return nil, io.ErrUnexpectedEOF
+		}
+		c := chunks[0]
+		chunks = chunks[1:]
+		return c, nil
+	}
+}
+
+// begin prints a response up to the octets of its streamed section.
+func (f *fetcher) begin() error {
+	if err := f.items(); err != nil {
+		return err
+	}
+	r, _ := section.Find(f.msg.GetEmail(), f.p.whole)
+	f.span = r.Cut(f.p.whole.Partial)
+	f.at = f.span.Offset
+	f.sep()
+	f.c.w.SectionLabel(f.p.whole).Raw(" {", f.span.Length, "}\r\n")
+	return f.c.w.Err()
+}
+
+// pass prints what a chunk has of the streamed section.
+func (f *fetcher) pass(chunk *pb.BodyChunk) error {
+	var err error
+	if f.buf, err = message.Unpack(f.buf[:0], chunk); err != nil {
+		return err
+	}
+	from, end := chunk.GetOffset(), f.span.Offset+f.span.Length
+	if to := from + uint64(len(f.buf)); to > f.at && from < end {
+		f.c.w.Raw(f.buf[f.at-from : min(to, end)-from])
+		f.at = min(to, end)
+	}
+	if f.at < end {
+		return f.c.w.Err()
+	}
+	return f.end()
+}

@@ -1,0 +1,222 @@
+package session
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/quorumail/quorumail/imapfront/wire"
+	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
+)
+
+// entry is a name of the hierarchy: a mailbox, a subscription, or what lies
+// above one.
+type entry struct {
+	name          string
+	info          *pb.MailboxInfo // nil: no mailbox has this name
+	subscribed    bool
+	children      bool // a mailbox lies below
+	subscribedKin bool // a subscribed name lies below
+	usedKin       bool // a mailbox with a special use lies below
+}
+
+// hierarchy returns all names, in the order of the storage and then of names:
+// INBOX first.
+func hierarchy(l *pb.ListMailboxesResponse) []*entry {
+	byName := make(map[string]*entry)
+	var all []*entry
+	at := func(name string) *entry {
+		e, ok := byName[name]
+		if !ok {
+			e = &entry{name: name}
+			byName[name] = e
+			all = append(all, e)
+		}
+		return e
+	}
+	above := func(name string, fn func(*entry)) {
+		for i := strings.LastIndexByte(name, '/'); i > 0; i = strings.LastIndexByte(name, '/') {
+			name = name[:i]
+			fn(at(name))
+		}
+	}
+	for _, info := range l.GetMailboxes() {
+		e := at(info.GetName())
+		e.info = info
+		above(e.name, func(p *entry) {
+			p.children = true
+			p.usedKin = p.usedKin || info.GetSpecialUse() != ""
+		})
+	}
+	for _, name := range l.GetSubscriptions() {
+		at(name).subscribed = true
+		above(name, func(p *entry) { p.subscribedKin = true })
+	}
+	slices.SortStableFunc(all, func(a, b *entry) int {
+		if (a.name == "INBOX") != (b.name == "INBOX") {
+			if a.name == "INBOX" {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(a.name, b.name)
+	})
+	return all
+}
+
+// list is LIST (RFC 9051, 6.3.9; RFC 5258; RFC 5819) and LSUB (RFC 3501, 6.3.9).
+func (c *Conn) list(ctx context.Context, cmd wire.List) error {
+	name := "LIST"
+	if cmd.LSUB {
+		name = "LSUB"
+	}
+	if !cmd.Extended && cmd.Patterns[0] == "" {
+		c.w.Untagged(name, ` (\Noselect) "/" ""`)
+		return c.ok("", name+" done")
+	}
+	l, err := c.store.ListMailboxes(ctx)
+	if err != nil {
+		return c.fail(name, err)
+	}
+	for _, e := range hierarchy(l) {
+		if !matches(cmd, e.name) {
+			continue
+		}
+		if cmd.LSUB {
+			c.lsubLine(e)
+			continue
+		}
+		attrs, childInfo, show := selectEntry(cmd, e)
+		if !show {
+			continue
+		}
+		c.w.Raw("* LIST ").Flags(attrs).Raw(` "/" `).Mailbox(e.name)
+		if childInfo != "" {
+			c.w.Raw(` ("CHILDINFO" (`, childInfo, "))")
+		}
+		c.w.CRLF()
+		if cmd.Return.Status != nil && e.info != nil {
+			c.statusLine(e.info, cmd.Return.Status)
+		}
+	}
+	return c.ok("", name+" done")
+}
+
+// matches reports whether a name is of one of the patterns, each taken behind
+// the reference.
+func matches(cmd wire.List, name string) bool {
+	for _, p := range cmd.Patterns {
+		if p != "" && wire.MatchPattern(wire.CanonicalMailbox(cmd.Reference+p), name) {
+			return true
+		}
+	}
+	return false
+}
+
+// selectEntry returns whether a name is to be listed, and its attributes (RFC
+// 5258, 3.1, 3.4 and 3.5).
+func selectEntry(cmd wire.List, e *entry) (attrs []string, childInfo string, show bool) {
+	sel := cmd.Select
+	show = e.info != nil || e.children
+	if sel.Subscribed {
+		show = e.subscribed
+	}
+	if sel.SpecialUse {
+		show = show && e.info.GetSpecialUse() != "" && (!sel.Subscribed || e.subscribed)
+	}
+	if sel.RecursiveMatch && (!sel.Subscribed || e.subscribedKin) && (!sel.SpecialUse || e.usedKin) {
+		var kinds []string
+		if sel.Subscribed {
+			kinds = append(kinds, `"SUBSCRIBED"`)
+		}
+		if sel.SpecialUse {
+			kinds = append(kinds, `"SPECIAL-USE"`)
+		}
+		childInfo, show = strings.Join(kinds, " "), true
+	}
+	if e.info == nil {
+		attrs = append(attrs, `\NonExistent`)
+		if !cmd.Extended {
+			attrs = []string{`\Noselect`} // what clients without LIST-EXTENDED know
+		}
+	}
+	if e.children {
+		attrs = append(attrs, `\HasChildren`)
+	} else {
+		attrs = append(attrs, `\HasNoChildren`)
+	}
+	if e.subscribed && (sel.Subscribed || cmd.Return.Subscribed) {
+		attrs = append(attrs, `\Subscribed`)
+	}
+	if use := e.info.GetSpecialUse(); use != "" {
+		attrs = append(attrs, use)
+	}
+	return attrs, childInfo, show
+}
+
+// lsubLine tells a subscription; of a name that is not subscribed but has
+// subscribed names below, that it is there (RFC 3501, 6.3.9: only if the pattern
+// ends in "%", where those below do not match).
+func (c *Conn) lsubLine(e *entry) {
+	switch {
+	case e.subscribed:
+		c.w.Raw(`* LSUB () "/" `).Mailbox(e.name).CRLF()
+	case e.subscribedKin:
+		c.w.Raw(`* LSUB (\Noselect) "/" `).Mailbox(e.name).CRLF()
+	}
+}
+
+// status is STATUS (RFC 9051, 6.3.11).
+func (c *Conn) status(ctx context.Context, cmd wire.Status) error {
+	l, err := c.store.ListMailboxes(ctx)
+	if err != nil {
+		return c.fail("STATUS", err)
+	}
+	for _, info := range l.GetMailboxes() {
+		if info.GetName() == cmd.Mailbox {
+			c.statusLine(info, cmd.Items)
+			for _, item := range cmd.Items {
+				c.condstore = c.condstore || item == "HIGHESTMODSEQ" // RFC 7162, 3.1
+			}
+			return c.ok("", "STATUS done")
+		}
+	}
+	return c.no("NONEXISTENT", "no such mailbox")
+}
+
+func (c *Conn) statusLine(info *pb.MailboxInfo, items []wire.StatusItem) {
+	c.w.Raw("* STATUS ").Mailbox(info.GetName()).Raw(" (")
+	for i, item := range items {
+		if i > 0 {
+			c.w.Raw(" ")
+		}
+		c.w.Raw(string(item), " ", c.statusValue(info, item))
+	}
+	c.w.Raw(")").CRLF()
+}
+
+func (c *Conn) statusValue(info *pb.MailboxInfo, item wire.StatusItem) string {
+	switch item {
+	case "MESSAGES":
+		return uitoa(uint64(info.GetExists()))
+	case "UIDNEXT":
+		return uitoa(uint64(info.GetUidNext()))
+	case "UIDVALIDITY":
+		return uitoa(uint64(info.GetUidValidity()))
+	case "UNSEEN":
+		return uitoa(uint64(info.GetUnseen()))
+	case "DELETED":
+		return uitoa(uint64(info.GetDeleted()))
+	case "SIZE":
+		return uitoa(info.GetSize())
+	case "DELETED-STORAGE":
+		return uitoa(info.GetDeletedSize())
+	case "HIGHESTMODSEQ":
+		return uitoa(info.GetHighestModSeq())
+	case "MAILBOXID":
+		return "(" + mailboxID(info.GetId()) + ")"
+	case "APPENDLIMIT":
+		return uitoa(uint64(c.cfg.Limits.Append))
+	}
+	return "0" // RECENT: \Recent is not kept
+}

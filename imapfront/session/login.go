@@ -1,0 +1,163 @@
+package session
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"strings"
+
+	"github.com/quorumail/quorumail/imapfront/auth"
+	"github.com/quorumail/quorumail/imapfront/wire"
+	"github.com/quorumail/quorumail/node/client"
+	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
+)
+
+// capabilities lists what is supported in the connection's state.
+func (c *Conn) capabilities() string {
+	caps := []string{"IMAP4rev1", "IMAP4rev2", "LITERAL+", "SASL-IR", "ID", "ENABLE"}
+	if c.state == notAuthenticated {
+		if c.cfg.TLS != nil && !c.secure {
+			caps = append(caps, "STARTTLS")
+		}
+		if c.mayLogin() {
+			return strings.Join(append(caps, "AUTH=PLAIN"), " ")
+		}
+		return strings.Join(append(caps, "LOGINDISABLED"), " ")
+	}
+	return strings.Join(append(caps, "IDLE", "NAMESPACE", "CHILDREN", "UIDPLUS", "UNSELECT", "MOVE", "ESEARCH", "SEARCHRES",
+		"WITHIN", "LIST-EXTENDED", "LIST-STATUS", "SPECIAL-USE", "CREATE-SPECIAL-USE", "STATUS=SIZE", "CONDSTORE",
+		"QRESYNC", "BINARY", "MULTIAPPEND", "OBJECTID", "SAVEDATE", "PREVIEW", "UTF8=ACCEPT", "UNAUTHENTICATE",
+		"APPENDLIMIT="+uitoa(uint64(c.cfg.Limits.Append))), " ")
+}
+
+// mayLogin reports whether a password may be sent as the connection is: a server
+// that has TLS wants it used.
+func (c *Conn) mayLogin() bool { return c.secure || c.cfg.TLS == nil }
+
+func (c *Conn) login(ctx context.Context, cmd wire.Login) error {
+	return c.check(ctx, cmd.User, cmd.Password)
+}
+
+// authenticate runs a SASL exchange (RFC 9051, 6.2.2; RFC 4959).
+func (c *Conn) authenticate(ctx context.Context, cmd wire.Authenticate) error {
+	if cmd.Mechanism != "PLAIN" {
+		return c.no("", "no such mechanism")
+	}
+	msg := cmd.Initial
+	if msg == nil {
+		c.w.Raw("+ \r\n")
+		if err := c.w.Flush(); err != nil {
+			return err
+		}
+		line, err := c.r.ReadLine(8192)
+		if err != nil {
+			return err
+		}
+		if line == "*" {
+			return c.bad("", "AUTHENTICATE given up")
+		}
+		if msg, err = base64.StdEncoding.DecodeString(line); err != nil {
+			return c.syntaxError(&wire.SyntaxError{Tag: c.tag, Text: "not base64"})
+		}
+	}
+	user, password, ok := auth.ParsePlain(msg)
+	if !ok {
+		return c.failLogin("malformed response, or another identity is asked for")
+	}
+	return c.check(ctx, user, password)
+}
+
+// check logs in if the password is right.
+func (c *Conn) check(ctx context.Context, user, password string) error {
+	if !c.mayLogin() {
+		return c.no("PRIVACYREQUIRED", "use STARTTLS first")
+	}
+	account, err := c.cfg.Verifier.Verify(ctx, user, password, c.credentials)
+	switch {
+	case errors.Is(err, auth.ErrDenied):
+		return c.failLogin(err.Error())
+	case err != nil:
+		return c.fail("LOGIN", err)
+	}
+	c.state, c.errors = authenticated, 0
+	c.store = c.cfg.Storage(account)
+	c.log = c.log.With("account", account)
+	c.log.Info("logged in")
+	return c.ok("CAPABILITY "+c.capabilities(), "logged in")
+}
+
+// failLogin answers a wrong password. Connections that guess on are ended.
+func (c *Conn) failLogin(text string) error {
+	c.log.Info("login failed")
+	if c.errors++; c.errors > maxLoginErrors {
+		return c.bye("", "too many failed logins")
+	}
+	return c.no("AUTHENTICATIONFAILED", text)
+}
+
+// credentials looks an account up.
+func (c *Conn) credentials(ctx context.Context, account string) (*pb.Credentials, error) {
+	a, err := c.cfg.Storage(account).GetAccount(ctx)
+	if errors.Is(err, client.ErrNoAccount) {
+		return nil, nil
+	}
+	return a.GetCredentials(), err
+}
+
+// unauthenticate is RFC 8437: back to the state after the greeting.
+func (c *Conn) unauthenticate() error {
+	c.leave()
+	c.state, c.store = notAuthenticated, nil
+	c.condstore, c.qresync, c.rev2 = false, false, false
+	c.setUTF8(false)
+	return c.ok("", "UNAUTHENTICATE done")
+}
+
+func (c *Conn) setUTF8(on bool) {
+	c.utf8 = on
+	c.r.SetUTF8(on)
+	c.w.SetUTF8(on)
+}
+
+// enable is RFC 5161, 3.1; QRESYNC brings CONDSTORE along (RFC 7162, 3.2.3).
+func (c *Conn) enable(cmd wire.Enable) error {
+	var enabled []string
+	turnOn := func(flag *bool, name string) {
+		if !*flag {
+			*flag = true
+			enabled = append(enabled, name)
+		}
+	}
+	for _, name := range cmd.Capabilities {
+		switch name {
+		case "CONDSTORE":
+			turnOn(&c.condstore, name)
+		case "QRESYNC":
+			c.condstore = true
+			turnOn(&c.qresync, name)
+		case "IMAP4REV2":
+			turnOn(&c.rev2, "IMAP4rev2")
+			c.setUTF8(true)
+		case "UTF8=ACCEPT":
+			if !c.utf8 || c.rev2 {
+				enabled = append(enabled, name)
+			}
+			c.setUTF8(true)
+		}
+	}
+	c.w.Raw("* ENABLED")
+	for _, name := range enabled {
+		c.w.Raw(" ", name)
+	}
+	c.w.CRLF()
+	return c.ok("", "ENABLE done")
+}
+
+// id is RFC 2971.
+func (c *Conn) id(cmd wire.ID) error {
+	if len(cmd.Fields) > 0 {
+		c.log.Debug("client", "id", cmd.Fields)
+	}
+	c.w.Raw(`* ID ("name" "Quorumail" "version" `).String(c.cfg.Version).Raw(")").CRLF()
+	return c.ok("", "ID done")
+}

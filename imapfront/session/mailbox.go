@@ -1,0 +1,275 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/quorumail/quorumail/imapfront/view"
+	"github.com/quorumail/quorumail/imapfront/wire"
+	"github.com/quorumail/quorumail/node/client"
+	"github.com/quorumail/quorumail/proto/imapnum"
+	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
+)
+
+// mailbox is the selected mailbox.
+type mailbox struct {
+	id       uint64
+	name     string
+	readOnly bool
+	view     *view.View
+	keywords []string    // the keyword table, as told
+	saved    imapnum.Set // the result of SEARCH RETURN (SAVE) (RFC 5182)
+	watch    *watch
+}
+
+// watch is told by storage when the account moves on.
+type watch struct {
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+	wake   chan struct{} // has an element when there may be something new
+	mu     struct {
+		sync.Mutex
+		news bool
+		gone bool // the account is
+	}
+}
+
+// watchAccount starts a watch for changes of a mailbox.
+func (c *Conn) watchAccount(ctx context.Context, mailboxID, since uint64) *watch {
+	ctx, cancel := context.WithCancel(ctx)
+	w := &watch{cancel: cancel, wake: make(chan struct{}, 1)}
+	store, log := c.store, c.log
+	w.done.Go(func() {
+		err := store.Watch(ctx, since, func(e *pb.WatchResponse) {
+			for _, id := range e.GetMailboxIds() {
+				if id == mailboxID {
+					w.signal(false)
+					return
+				}
+			}
+			if e.GetMailboxList() { // it may have been deleted
+				w.signal(false)
+			}
+		})
+		if ctx.Err() == nil {
+			log.Warn("watch ended", "error", err)
+			w.signal(errors.Is(err, client.ErrNoAccount))
+		}
+	})
+	return w
+}
+
+func (w *watch) signal(gone bool) {
+	w.mu.Lock()
+	w.mu.news = true
+	w.mu.gone = w.mu.gone || gone
+	w.mu.Unlock()
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// news reports whether anything may have happened since it was last asked.
+func (w *watch) news() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	news := w.mu.news
+	w.mu.news = false
+	return news
+}
+
+func (w *watch) stop() {
+	w.cancel()
+	w.done.Wait()
+}
+
+// leave closes the selected mailbox without a word.
+func (c *Conn) leave() {
+	if c.box == nil {
+		return
+	}
+	c.box.watch.stop()
+	c.box = nil
+	if c.state == selected {
+		c.state = authenticated
+	}
+}
+
+// pull takes changes into the view: with all, everything that anyone has been
+// told was done; else at least what this session has done or been woken for.
+func (c *Conn) pull(ctx context.Context, all bool) error {
+	c.box.watch.news()
+	info, batches, err := c.store.Changes(ctx, c.box.id, &pb.Since{ModSeq: uint64(c.box.view.Taken())}, all)
+	if err != nil {
+		return err
+	}
+	var changed []*pb.MessageState
+	var vanished imapnum.Set
+	for _, b := range batches {
+		changed = append(changed, b.GetChanged()...)
+		set, err := imapnum.Unpack(b.GetVanished().GetPacked())
+		if err != nil {
+			return err
+		}
+		vanished = vanished.Union(set)
+	}
+	c.box.view.Take(changed, vanished, imapnum.ModSeq(info.GetHighestModSeq()))
+	if len(info.GetKeywords()) > len(c.box.keywords) {
+		c.box.keywords = info.GetKeywords()
+		c.tellFlagsList()
+	}
+	return nil
+}
+
+// tell tells the client what the view has for it; expunges only where the
+// command that is under way allows them.
+func (c *Conn) tell(expunges bool) {
+	v := c.box.view
+	if expunges {
+		c.tellExpunges()
+	}
+	for _, s := range v.TellFlags() {
+		c.tellState(s)
+	}
+	if v.TellFresh() {
+		c.w.Untagged(v.Count(), " EXISTS")
+		if !c.rev2 {
+			c.w.Untagged("0 RECENT")
+		}
+	}
+}
+
+func (c *Conn) tellExpunges() {
+	uids, seqs := c.box.view.TellExpunges()
+	if uids.Empty() {
+		return
+	}
+	c.box.saved = c.box.saved.Subtract(uids)
+	if c.qresync {
+		c.w.Untagged("VANISHED ", uids.String())
+		return
+	}
+	for _, seq := range seqs {
+		c.w.Untagged(seq, " EXPUNGE")
+	}
+}
+
+// tellState tells a message's flags unasked, with the UID and, once CONDSTORE is
+// enabled, the MODSEQ (RFC 7162, 3.2.4 and 3.1).
+func (c *Conn) tellState(s *pb.MessageState) {
+	c.w.Raw("* ", c.box.view.SeqNum(imapnum.UID(s.GetUid())), " FETCH (UID ", s.GetUid(), " FLAGS ").Flags(c.flagNames(s))
+	if c.condstore {
+		c.w.Raw(" MODSEQ (", s.GetModSeq(), ")")
+	}
+	c.w.Raw(")").CRLF()
+}
+
+// flagNames returns the flags of a message as IMAP names them.
+func (c *Conn) flagNames(s *pb.MessageState) []string {
+	names := imapnum.SystemFlags(s.GetSystemFlags()).Names()
+	for _, k := range s.GetKeywords() {
+		if int(k) < len(c.box.keywords) {
+			names = append(names, c.box.keywords[k])
+		}
+	}
+	return names
+}
+
+// tellFlagsList tells which flags the mailbox has (RFC 9051, 7.3.5).
+func (c *Conn) tellFlagsList() {
+	all := append([]string{`\Answered`, `\Flagged`, `\Deleted`, `\Seen`, `\Draft`}, c.box.keywords...)
+	c.w.Raw("* FLAGS ").Flags(all).CRLF()
+	permanent := append(all, `\*`)
+	if c.box.readOnly {
+		permanent = nil
+	}
+	c.w.Raw("* OK [PERMANENTFLAGS ").Flags(permanent).Raw("] flags that can be changed").CRLF()
+}
+
+// refresh brings the view up to date before a command if there is reason to
+// believe that it is not. Failures are left to the command itself.
+func (c *Conn) refresh(ctx context.Context) error {
+	if !c.box.watch.news() {
+		return nil
+	}
+	return c.pull(ctx, false)
+}
+
+// boxFailed answers an error of the selected mailbox. If it has been deleted by
+// another session, the session can do nothing with it any more (RFC 2180, 3
+// leaves the choice): it is told so once, and is in authenticated state.
+func (c *Conn) boxFailed(what string, err error) error {
+	if !errors.Is(err, client.ErrNoMailbox) {
+		return c.fail(what, err)
+	}
+	c.leave()
+	c.w.Untagged("OK [CLOSED] the mailbox has been deleted")
+	return c.no("NONEXISTENT", "the mailbox has been deleted")
+}
+
+// noop is NOOP and CHECK: the session is told everything that has been
+// acknowledged to anyone (RFC 9051, 6.1.2).
+func (c *Conn) noop(ctx context.Context, name string) error {
+	if c.box != nil {
+		if err := c.pull(ctx, true); err != nil {
+			return c.boxFailed(name, err)
+		}
+		c.tell(true)
+	}
+	return c.ok("", name+" done")
+}
+
+// errSeqNum says that a client named a message that it has not been told of.
+var errSeqNum = errors.New("no message has this number")
+
+// resolve turns a sequence-set into UIDs that the session has been told of
+// (RFC 9051, 9, seq-number). UIDs that do not exist are passed over; message
+// sequence numbers that do not exist are a mistake.
+func (c *Conn) resolve(set wire.NumSet, uid bool) (imapnum.Set, error) {
+	v := c.box.view
+	if set.Saved {
+		return c.box.saved.Intersect(v.UIDs()), nil
+	}
+	last := uint32(v.UIDs().Max())
+	if !uid {
+		last = v.Count()
+	}
+	ranges := make([]imapnum.Range, 0, len(set.Ranges))
+	for _, r := range set.Ranges {
+		start, stop := r.Start, r.Stop
+		if start == 0 {
+			start = last
+		}
+		if stop == 0 {
+			stop = last
+		}
+		if start > stop {
+			start, stop = stop, start
+		}
+		if uid {
+			ranges = append(ranges, imapnum.Range{First: imapnum.UID(start), Last: imapnum.UID(stop)})
+			continue
+		}
+		if start == 0 || stop > last {
+			return imapnum.Set{}, errSeqNum
+		}
+		ranges = append(ranges, imapnum.Range{First: v.UID(imapnum.SeqNum(start)), Last: v.UID(imapnum.SeqNum(stop))})
+	}
+	return imapnum.SetOfRanges(ranges).Intersect(v.UIDs()), nil
+}
+
+// mayExpunge reports whether expunges may be told during a command: not during
+// FETCH, STORE and SEARCH by message sequence number (RFC 9051, 7.5.1).
+func mayExpunge(uid bool) bool { return uid }
+
+func packed(s imapnum.Set) *pb.UidSet { return &pb.UidSet{Packed: s.Pack()} }
+
+func unpacked(s *pb.UidSet) imapnum.Set {
+	set, err := imapnum.Unpack(s.GetPacked())
+	if err != nil {
+		return imapnum.Set{}
+	}
+	return set
+}

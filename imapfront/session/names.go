@@ -1,0 +1,84 @@
+package session
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/quorumail/quorumail/imapfront/wire"
+	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
+)
+
+// seed is where the UIDVALIDITY of a new mailbox starts.
+func seed() uint32 { return uint32(min(time.Now().Unix(), 1<<32-2)) }
+
+// change proposes a command about names and answers it.
+func (c *Conn) change(ctx context.Context, what string, entry *pb.Entry) (*pb.Result, error) {
+	res, err := c.store.Propose(ctx, entry)
+	if err != nil {
+		return nil, c.fail(what, err)
+	}
+	if res.GetCode() != pb.Code_CODE_OK {
+		return nil, c.refused(res)
+	}
+	return res, nil
+}
+
+// create is CREATE (RFC 9051, 6.3.4; RFC 6154, 3). A trailing separator says
+// that names below are meant to follow; it is no part of the name.
+func (c *Conn) create(ctx context.Context, cmd wire.Create) error {
+	if len(cmd.SpecialUse) > 1 {
+		return c.no("USEATTR", "one special use a mailbox")
+	}
+	op := &pb.CreateMailboxOp{Name: strings.TrimSuffix(cmd.Mailbox, "/"), UidValiditySeed: seed()}
+	if len(cmd.SpecialUse) == 1 {
+		op.SpecialUse = cmd.SpecialUse[0]
+	}
+	res, err := c.change(ctx, "CREATE", &pb.Entry{Op: &pb.Entry_CreateMailbox{CreateMailbox: op}})
+	if res == nil {
+		return err
+	}
+	return c.ok("MAILBOXID ("+mailboxID(res.GetMailboxId())+")", "CREATE done") // RFC 8474, 4.1
+}
+
+// delete is DELETE (RFC 9051, 6.3.5). A session that has the mailbox selected
+// closes it first.
+func (c *Conn) delete(ctx context.Context, cmd wire.Delete) error {
+	res, err := c.change(ctx, "DELETE", &pb.Entry{Op: &pb.Entry_DeleteMailbox{DeleteMailbox: &pb.DeleteMailboxOp{Name: cmd.Mailbox}}})
+	if res == nil {
+		return err
+	}
+	if c.box != nil && c.box.id == res.GetMailboxId() {
+		c.leave()
+		c.w.Untagged("OK [CLOSED] the mailbox is deleted")
+	}
+	return c.ok("", "DELETE done")
+}
+
+// rename is RENAME (RFC 9051, 6.3.6).
+func (c *Conn) rename(ctx context.Context, cmd wire.Rename) error {
+	res, err := c.change(ctx, "RENAME", &pb.Entry{Op: &pb.Entry_RenameMailbox{RenameMailbox: &pb.RenameMailboxOp{
+		From: cmd.From, To: strings.TrimSuffix(cmd.To, "/"), UidValiditySeed: seed(),
+	}}})
+	if res == nil {
+		return err
+	}
+	if c.box != nil {
+		if err := c.pull(ctx, false); err != nil {
+			return c.boxFailed("RENAME", err)
+		}
+		c.tell(true) // renaming INBOX empties it
+	}
+	return c.ok("", "RENAME done")
+}
+
+// subscribe is SUBSCRIBE and UNSUBSCRIBE (RFC 9051, 6.3.7 and 6.3.8).
+func (c *Conn) subscribe(ctx context.Context, cmd wire.Subscribe) error {
+	res, err := c.change(ctx, "SUBSCRIBE", &pb.Entry{Op: &pb.Entry_Subscribe{Subscribe: &pb.SubscribeOp{
+		Name: strings.TrimSuffix(cmd.Mailbox, "/"), Subscribed: !cmd.Unsubscribe,
+	}}})
+	if res == nil {
+		return err
+	}
+	return c.ok("", "done")
+}

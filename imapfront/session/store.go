@@ -1,0 +1,115 @@
+package session
+
+import (
+	"context"
+
+	"github.com/emersion/go-imap/v2"
+
+	"github.com/quorumail/quorumail/imapfront/wire"
+	"github.com/quorumail/quorumail/proto/imapnum"
+	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
+)
+
+var storeModes = map[imap.StoreFlagsOp]pb.StoreOp_Mode{
+	imap.StoreFlagsSet: pb.StoreOp_MODE_REPLACE,
+	imap.StoreFlagsAdd: pb.StoreOp_MODE_ADD,
+	imap.StoreFlagsDel: pb.StoreOp_MODE_REMOVE,
+}
+
+// storeFlags is STORE (RFC 9051, 6.4.6; RFC 7162, 3.1.3).
+func (c *Conn) storeFlags(ctx context.Context, cmd wire.Store) error {
+	if err := c.refresh(ctx); err != nil {
+		return c.boxFailed("STORE", err)
+	}
+	set, err := c.resolve(cmd.Set, cmd.UID)
+	if err != nil {
+		return c.bad("", err.Error())
+	}
+	if c.box.readOnly {
+		return c.no("", "the mailbox is selected read-only")
+	}
+	if cmd.UnchangedSince != nil {
+		c.condstore = true // RFC 7162, 3.1
+	}
+	op := &pb.StoreOp{MailboxId: c.box.id, Uids: packed(set), Mode: storeModes[cmd.Op], Flags: cmd.Flags, UnchangedSince: cmd.UnchangedSince}
+	res, err := c.store.Propose(ctx, &pb.Entry{Op: &pb.Entry_Store{Store: op}})
+	if err != nil {
+		return c.boxFailed("STORE", err)
+	}
+	if res.GetCode() != pb.Code_CODE_OK {
+		return c.refused(res)
+	}
+	if err := c.pull(ctx, false); err != nil {
+		return c.boxFailed("STORE", err)
+	}
+	left := unpacked(res.GetSourceUids())
+	if err := c.tellStored(ctx, cmd, set.Subtract(left), res); err != nil {
+		return c.boxFailed("STORE", err)
+	}
+	c.tell(mayExpunge(cmd.UID))
+	if left.Empty() {
+		return c.ok("", "STORE done")
+	}
+	if !cmd.UID {
+		left = c.box.view.SeqNums(left)
+	}
+	return c.ok("MODIFIED "+left.String(), "conditional STORE failed for some")
+}
+
+// tellStored tells what the client's own STORE has done: the flags of each
+// message, whether or not they changed; with .SILENT only the new MODSEQ, once
+// CONDSTORE is enabled (RFC 7162, 3.1.3).
+func (c *Conn) tellStored(ctx context.Context, cmd wire.Store, done imapnum.Set, res *pb.Result) error {
+	v := c.box.view
+	done = done.Intersect(v.UIDs()).Subtract(v.Gone())
+	if cmd.Silent {
+		for uid := range unpacked(res.GetUids()).Intersect(done).All() {
+			s := v.Drop(uid)
+			switch {
+			case s == nil:
+			case s.GetModSeq() != res.GetModSeq():
+				c.tellState(s) // another session was there too
+			case c.condstore:
+				c.w.Raw("* ", v.SeqNum(uid), " FETCH (")
+				if cmd.UID {
+					c.w.Raw("UID ", uint32(uid), " ")
+				}
+				c.w.Raw("MODSEQ (", s.GetModSeq(), "))").CRLF()
+			}
+		}
+		v.Settle()
+		return nil
+	}
+	tell := func(s *pb.MessageState) {
+		c.w.Raw("* ", v.SeqNum(imapnum.UID(s.GetUid())), " FETCH (")
+		if cmd.UID || c.qresync {
+			c.w.Raw("UID ", s.GetUid(), " ")
+		}
+		c.w.Raw("FLAGS ").Flags(c.flagNames(s))
+		if c.condstore {
+			c.w.Raw(" MODSEQ (", s.GetModSeq(), ")")
+		}
+		c.w.Raw(")").CRLF()
+	}
+	defer v.Settle()
+	if done.Equal(unpacked(res.GetUids())) {
+		for uid := range done.All() {
+			if s := v.Drop(uid); s != nil {
+				tell(s)
+			}
+		}
+		return nil
+	}
+	return c.store.Fetch(ctx, &pb.FetchRequest{MailboxId: c.box.id, Uids: packed(done)}, func(r *pb.FetchResponse) error {
+		if s := r.GetMessage().GetState(); s != nil {
+			if newer := v.Drop(imapnum.UID(s.GetUid())); newer != nil && newer.GetModSeq() > s.GetModSeq() {
+				s = newer
+			}
+			if len(r.GetKeywords()) > len(c.box.keywords) {
+				c.box.keywords = r.GetKeywords()
+			}
+			tell(s)
+		}
+		return c.w.Err()
+	})
+}
