@@ -1,96 +1,286 @@
-// Package shard hosts one replica of one Raft group.
 package shard
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
 
-	"github.com/cockroachdb/pebble/v2"
 	"github.com/hashicorp/raft"
 
+	"github.com/quorumail/quorumail/node/raftlog"
+	"github.com/quorumail/quorumail/node/transport"
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
 )
 
-// Flusher makes the state store durable, for all replicas of a node at once.
-type Flusher struct{}
-
-// NewFlusher returns the flusher of a state store.
-func NewFlusher(db *pebble.DB) *Flusher { return &Flusher{} }
-
 // Replica is this node's member of one Raft group. Safe for concurrent use.
-type Replica struct{}
+//
+// Its own goroutines, besides the library's: those of the proposer and of the
+// reads; lead, which follows the leadership; keep, which takes snapshots; and
+// stop, once it has failed.
+type Replica struct {
+	cfg      Config
+	log      *slog.Logger
+	raft     *raft.Raft
+	logs     *raftlog.Group
+	group    *transport.Group
+	machine  *machine
+	snaps    *snapshots
+	applied  *appliedWaiter
+	proposer *proposer
+	reads    *rounds[uint64]
+
+	ctx    context.Context // ends when the replica is closed
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	closed sync.Once
+
+	mu struct {
+		sync.Mutex
+		ready uint64 // the term in which this replica leads and has applied; 0: none
+		err   error  // why the replica has stopped itself
+	}
+}
 
 // Open starts a replica from what is on disk. A replica that has never been
 // started, and is no member of a group yet, waits: for Bootstrap, or to be
 // added by a leader.
-func Open(cfg Config) (*Replica, error) { return &Replica{}, nil }
+func Open(cfg Config) (*Replica, error) {
+	cfg.setDefaults()
+	r := &Replica{cfg: cfg, log: cfg.Logger.With("shard", cfg.Shard), applied: &appliedWaiter{}}
+	r.ctx, r.cancel = context.WithCancel(context.Background())
+	if err := r.open(); err != nil {
+		r.cancel()
+		return nil, fmt.Errorf("shard %d: open: %w", cfg.Shard, err)
+	}
+	return r, nil
+}
+
+// setDefaults fills in what is not set.
+func (c *Config) setDefaults() {
+	t, l := DefaultTiming(), DefaultLimits()
+	for _, f := range []struct{ have, def *time.Duration }{
+		{&c.Timing.Heartbeat, &t.Heartbeat}, {&c.Timing.Election, &t.Election}, {&c.Timing.Lease, &t.Lease},
+		{&c.Timing.Commit, &t.Commit}, {&c.Limits.SnapshotEvery, &l.SnapshotEvery},
+	} {
+		if *f.have == 0 {
+			*f.have = *f.def
+		}
+	}
+	for _, f := range []struct{ have, def *int }{
+		{&c.Limits.QueueOps, &l.QueueOps}, {&c.Limits.BatchOps, &l.BatchOps}, {&c.Limits.BatchBytes, &l.BatchBytes},
+		{&c.Limits.MaxEntry, &l.MaxEntry}, {&c.Limits.InFlight, &l.InFlight},
+	} {
+		if *f.have == 0 {
+			*f.have = *f.def
+		}
+	}
+	for _, f := range []struct{ have, def *int64 }{
+		{&c.Limits.QueueBytes, &l.QueueBytes}, {&c.Limits.SnapshotBytes, &l.SnapshotBytes}, {&c.Limits.TrailingBytes, &l.TrailingBytes},
+	} {
+		if *f.have == 0 {
+			*f.have = *f.def
+		}
+	}
+	if c.Limits.TrailingLogs == 0 {
+		c.Limits.TrailingLogs = l.TrailingLogs
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+}
+
+func (r *Replica) open() (err error) {
+	if r.logs, err = r.cfg.Log.Group(r.cfg.Shard); err != nil {
+		return err
+	}
+	r.snaps = &snapshots{
+		shard: r.cfg.Shard, log: r.logs, state: r.cfg.State, flusher: r.cfg.Flusher,
+		fs: r.cfg.FS, dir: r.cfg.Dir, members: &members{}, ctx: r.ctx,
+	}
+	if err := r.snaps.load(); err != nil {
+		return err
+	}
+	r.machine = &machine{state: r.cfg.State, store: r.snaps, applied: r.applied, fail: r.fail}
+	if err := r.finishReceived(); err != nil {
+		return err
+	}
+	index, _ := r.cfg.State.Applied()
+	if err := checkStart(r.snaps.newest(), index, r.logs); err != nil {
+		return err
+	}
+	if err := alignLog(r.snaps.newest(), r.logs); err != nil {
+		return err
+	}
+	r.applied.advance(index)
+	notify := make(chan bool, 16)
+	r.group = r.cfg.Transport.Group(r.cfg.Shard)
+	r.raft, err = raft.NewRaft(r.raftConfig(notify), r.machine, r.logs, r.logs, r.snaps, r.group)
+	if err != nil {
+		return errors.Join(err, r.group.Close())
+	}
+	r.group.SetTerm(r.raft.CurrentTerm)
+	r.proposer = newProposer(r.cfg.Limits, r.raft, func() string { id, _ := r.Leader(); return id })
+	r.reads = newRounds(r.readRound)
+	r.wg.Go(func() { r.lead(notify) })
+	r.wg.Go(r.keep)
+	if r.cfg.Preferred {
+		r.wg.Go(r.settleIn)
+	}
+	return nil
+}
+
+// raftConfig is the library's configuration. Snapshots are this package's own
+// business: the library counts entries, which say nothing of their size.
+func (r *Replica) raftConfig(notify chan<- bool) *raft.Config {
+	c := raft.DefaultConfig()
+	c.LocalID = raft.ServerID(r.cfg.NodeID)
+	c.HeartbeatTimeout, c.ElectionTimeout = r.cfg.Timing.Heartbeat, r.cfg.Timing.Election
+	c.LeaderLeaseTimeout, c.CommitTimeout = r.cfg.Timing.Lease, r.cfg.Timing.Commit
+	if r.cfg.Preferred {
+		c.HeartbeatTimeout = r.cfg.Timing.Lease // until settleIn
+	}
+	c.SnapshotInterval, c.SnapshotThreshold = never, 1<<62
+	c.TrailingLogs = r.cfg.Limits.TrailingLogs
+	c.NoSnapshotRestoreOnStart = true // the state is the snapshot; see checkStart
+	c.NoLegacyTelemetry = true
+	c.NotifyCh = notify
+	c.Logger = newRaftLogger(r.log)
+	return c
+}
+
+// never is as good as that for a timer.
+const never = 10 * 365 * 24 * time.Hour
+
+// settleIn gives a preferred replica, which stands for election early when the
+// group starts, the patience of the others once there is a leader.
+func (r *Replica) settleIn() {
+	seen := make(chan raft.Observation, 1)
+	obs := raft.NewObserver(seen, false, func(o *raft.Observation) bool {
+		l, ok := o.Data.(raft.LeaderObservation)
+		return ok && l.LeaderID != ""
+	})
+	r.raft.RegisterObserver(obs)
+	defer r.raft.DeregisterObserver(obs)
+	if _, known := r.Leader(); !known {
+		select {
+		case <-seen:
+		case <-r.ctx.Done():
+			return
+		}
+	}
+	r.reload(func(c *raft.ReloadableConfig) { c.HeartbeatTimeout = r.cfg.Timing.Heartbeat })
+}
+
+// reload changes the library's configuration.
+func (r *Replica) reload(change func(*raft.ReloadableConfig)) {
+	c := r.raft.ReloadableConfig()
+	change(&c)
+	if err := r.raft.ReloadConfig(c); err != nil {
+		r.log.Warn("configuration cannot be changed", "error", err)
+	}
+}
+
+// fail stops the replica: its state is not known any more. It is called by the
+// library's goroutines, so the stop itself is left to another.
+func (r *Replica) fail(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.mu.err != nil {
+		return
+	}
+	r.mu.err = err
+	r.log.Error("replica stops itself", "error", err)
+	r.applied.stop(fmt.Errorf("%w: %w", ErrStopped, err))
+	r.wg.Go(func() {
+		if r.raft != nil && r.raft.State() == raft.Leader {
+			// Others can go on at once; if not, they will when they hear nothing.
+			if err := r.raft.LeadershipTransfer().Error(); err != nil {
+				r.log.Warn("leadership could not be handed over", "error", err)
+			}
+		}
+		r.halt()
+		if r.cfg.OnFail != nil {
+			r.cfg.OnFail(r.cfg.Shard, err)
+		}
+	})
+}
+
+// halt stops the library and what depends on it, once.
+func (r *Replica) halt() {
+	r.closed.Do(func() {
+		r.cancel()
+		if r.raft == nil {
+			return
+		}
+		r.proposer.close()
+		if err := r.raft.Shutdown().Error(); err != nil {
+			r.log.Warn("raft did not shut down cleanly", "error", err)
+		}
+		r.proposer.wg.Wait()
+		r.reads.close()
+	})
+}
 
 // Close stops the replica and waits for its goroutines. It does not hand
 // leadership over (see TransferLeadership).
-func (r *Replica) Close() error { return nil }
+func (r *Replica) Close() error {
+	r.halt()
+	r.applied.stop(ErrStopped)
+	r.wg.Wait()
+	return nil
+}
 
 // Bootstrap founds the group with these nodes as its voters. Every founder may
 // call it, with the same list. On a replica that has a state it does nothing.
-func (r *Replica) Bootstrap(nodes []string) error { return nil }
-
-// Propose has a command replicated and applied, and returns its result and the
-// index at which reads see it. Leader only. Errors: *[NotLeaderError],
-// [ErrOverloaded], [ErrUncertain], [ErrStopped], [ErrTooLarge], or the
-// context's, if it ended before the command was proposed.
-func (r *Replica) Propose(ctx context.Context, e *pb.Entry) (*pb.Result, uint64, error) {
-	return nil, 0, ErrStopped
+func (r *Replica) Bootstrap(nodes []string) error {
+	var conf raft.Configuration
+	for _, id := range nodes {
+		conf.Servers = append(conf.Servers, raft.Server{ID: raft.ServerID(id), Address: raft.ServerAddress(id)})
+	}
+	err := r.raft.BootstrapCluster(conf).Error()
+	if errors.Is(err, raft.ErrCantBootstrap) {
+		return nil
+	}
+	return err
 }
-
-// ProposeRaw has data replicated as one log entry, and returns what the state
-// machine made of it. For state machines that do not take a pb.EntryBatch.
-func (r *Replica) ProposeRaw(ctx context.Context, data []byte) (any, uint64, error) {
-	return nil, 0, ErrStopped
-}
-
-// ReadIndex returns an index such that a read at it, or above, is linearizable:
-// it sees everything that had been acknowledged, by any replica, when ReadIndex
-// was called. Leader only. The caller waits for it with WaitApplied. Errors:
-// *[NotLeaderError], [ErrNotReady], [ErrStopped], or the context's.
-func (r *Replica) ReadIndex(ctx context.Context) (uint64, error) { return 0, ErrStopped }
 
 // WaitApplied returns when the state machine has applied the command at index,
 // or a later one. Errors: [ErrStopped], or the context's.
-func (r *Replica) WaitApplied(ctx context.Context, index uint64) error { return ErrStopped }
+func (r *Replica) WaitApplied(ctx context.Context, index uint64) error {
+	return r.applied.wait(ctx, index)
+}
 
 // Applied returns the state machine's applied index: a token for later reads.
-func (r *Replica) Applied() uint64 { return 0 }
-
-// Leader returns the node id of the leader, as far as this replica knows.
-func (r *Replica) Leader() (nodeID string, known bool) { return "", false }
-
-// IsLeader says whether this replica believes that it leads.
-func (r *Replica) IsLeader() bool { return false }
-
-// Ready says whether this replica leads and has applied an entry of its own
-// term: proposals and linearizable reads will be served without waiting for an
-// election.
-func (r *Replica) Ready() bool { return false }
-
-// TransferLeadership hands leadership to a node, or, if to is empty, to the
-// most up-to-date one, and returns when this replica no longer leads.
-func (r *Replica) TransferLeadership(ctx context.Context, to string) error { return ErrStopped }
-
-// AddLearner, AddVoter and RemoveNode change the membership. Leader only.
-func (r *Replica) AddLearner(ctx context.Context, nodeID string) error { return ErrStopped }
-
-// AddVoter makes a learner, or a new node, a voter.
-func (r *Replica) AddVoter(ctx context.Context, nodeID string) error { return ErrStopped }
-
-// RemoveNode removes a node from the group.
-func (r *Replica) RemoveNode(ctx context.Context, nodeID string) error { return ErrStopped }
-
-// Members returns the group's servers as this replica knows them.
-func (r *Replica) Members() []raft.Server { return nil }
-
-// Snapshot makes the state durable and cuts the log, now.
-func (r *Replica) Snapshot(ctx context.Context) error { return ErrStopped }
+func (r *Replica) Applied() uint64 { return r.applied.get() }
 
 // Err returns why the replica stopped itself, or nil.
-func (r *Replica) Err() error { return nil }
+func (r *Replica) Err() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.mu.err
+}
 
 // Status describes the replica, for operators.
-func (r *Replica) Status() *pb.ReplicaStatus { return &pb.ReplicaStatus{} }
+func (r *Replica) Status() *pb.ReplicaStatus {
+	leader, _ := r.Leader()
+	s := &pb.ReplicaStatus{
+		Shard: r.cfg.Shard, Term: r.raft.CurrentTerm(), AppliedIndex: r.Applied(), LastLogIndex: r.raft.LastIndex(), Leader: leader,
+	}
+	switch r.raft.State() {
+	case raft.Leader:
+		s.Role = "leader"
+	case raft.Candidate:
+		s.Role = "candidate"
+	case raft.Shutdown:
+		s.Role = "stopped"
+	default:
+		s.Role = "follower"
+	}
+	if err := r.Err(); err != nil {
+		s.Role, s.Error = "stopped", err.Error()
+	}
+	return s
+}

@@ -1,0 +1,263 @@
+package shard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// barrierTimeout bounds the wait of a new leader for its first entry. It is not
+// given up for that: the next one is tried.
+const barrierTimeout = 10 * time.Second
+
+// lead follows this replica's leadership: as a new leader it waits until an
+// entry of its own term is applied, notes that it is ready, and then has
+// LeaderWork done until it leads no more.
+func (r *Replica) lead(notify <-chan bool) {
+	tenure := func() {}
+	defer func() { tenure() }()
+	for {
+		select {
+		case <-r.ctx.Done():
+			return
+		case leads := <-notify:
+			tenure()
+			if leads {
+				tenure = r.reign()
+			} else {
+				tenure = func() {}
+			}
+		}
+	}
+}
+
+// reign is the tenure of a leader. It returns what ends it.
+func (r *Replica) reign() (end func()) {
+	ctx, cancel := context.WithCancel(r.ctx)
+	var work sync.WaitGroup
+	work.Go(func() {
+		if r.becomeReady(ctx) && r.cfg.LeaderWork != nil {
+			r.work(ctx)
+		}
+	})
+	return func() {
+		cancel()
+		work.Wait()
+		r.mu.Lock()
+		r.mu.ready = 0
+		r.mu.Unlock()
+	}
+}
+
+// becomeReady returns true once an entry of the leader's own term is applied:
+// before that it does not know what has been committed (section 8 of the Raft
+// paper).
+func (r *Replica) becomeReady(ctx context.Context) bool {
+	for ctx.Err() == nil {
+		term := r.raft.CurrentTerm()
+		err := r.raft.Barrier(barrierTimeout).Error()
+		if err == nil && term == r.raft.CurrentTerm() && ctx.Err() == nil {
+			r.mu.Lock()
+			r.mu.ready = term
+			r.mu.Unlock()
+			r.log.Info("leads", "term", term)
+			return true
+		}
+		if errors.Is(err, raft.ErrNotLeader) || errors.Is(err, raft.ErrRaftShutdown) || errors.Is(err, raft.ErrLeadershipLost) {
+			return false
+		}
+	}
+	return false
+}
+
+// work does the leader's periodic work.
+func (r *Replica) work(ctx context.Context) {
+	every := r.cfg.LeaderWorkEvery
+	if every <= 0 {
+		every = time.Minute
+	}
+	t := time.NewTicker(every)
+	defer t.Stop()
+	for {
+		r.cfg.LeaderWork(ctx, r)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Leader returns the node id of the leader, as far as this replica knows.
+func (r *Replica) Leader() (nodeID string, known bool) {
+	_, id := r.raft.LeaderWithID()
+	return string(id), id != ""
+}
+
+// IsLeader says whether this replica believes that it leads.
+func (r *Replica) IsLeader() bool { return r.raft.State() == raft.Leader }
+
+// Ready says whether this replica leads and has applied an entry of its own
+// term: proposals and linearizable reads will be served without waiting for an
+// election.
+func (r *Replica) Ready() bool {
+	_, err := r.readyTerm()
+	return err == nil
+}
+
+// readyTerm returns the term in which this replica leads and knows what has been
+// committed.
+func (r *Replica) readyTerm() (uint64, error) {
+	if err := r.checkLeader(); err != nil {
+		return 0, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.mu.ready == 0 || r.mu.ready != r.raft.CurrentTerm() {
+		return 0, fmt.Errorf("%w: leadership is new", ErrNotReady)
+	}
+	return r.mu.ready, nil
+}
+
+// checkLeader returns why this replica cannot take a proposal, or nil.
+func (r *Replica) checkLeader() error {
+	if err := r.Err(); err != nil {
+		return fmt.Errorf("%w: %w", ErrStopped, err)
+	}
+	switch r.raft.State() {
+	case raft.Leader:
+		return nil
+	case raft.Shutdown:
+		return ErrStopped
+	}
+	leader, _ := r.Leader()
+	if leader == r.cfg.NodeID {
+		leader = "" // it was this one
+	}
+	return &NotLeaderError{Leader: leader}
+}
+
+// ReadIndex returns an index such that a read at it, or above, is linearizable:
+// it sees everything that had been acknowledged, by any replica, when ReadIndex
+// was called. Leader only. The caller waits for it with WaitApplied. Errors:
+// *[NotLeaderError], [ErrNotReady], [ErrStopped], or the context's.
+func (r *Replica) ReadIndex(ctx context.Context) (uint64, error) {
+	if _, err := r.readyTerm(); err != nil {
+		return 0, err
+	}
+	return r.reads.join(ctx)
+}
+
+// readRound confirms the leadership once, for all who wait. The commit index is
+// taken first: when the quorum then says that no later term had begun, this
+// replica was the leader at that moment, and nothing could have been
+// acknowledged that it had not committed.
+func (r *Replica) readRound(ctx context.Context) (uint64, error) {
+	term, err := r.readyTerm()
+	if err != nil {
+		return 0, err
+	}
+	commit := r.raft.CommitIndex()
+	future := r.raft.GetConfiguration()
+	if err := future.Error(); err != nil {
+		return 0, fmt.Errorf("%w: %w", ErrNotReady, err)
+	}
+	var voters []raft.ServerID
+	for _, s := range future.Configuration().Servers {
+		if s.Suffrage == raft.Voter {
+			voters = append(voters, s.ID)
+		}
+	}
+	if err := r.group.Confirm(ctx, term, voters); err != nil {
+		return 0, fmt.Errorf("%w: %w", ErrNotReady, err)
+	}
+	if now, err := r.readyTerm(); err != nil || now != term {
+		return 0, fmt.Errorf("%w: leadership was lost", ErrNotReady)
+	}
+	return r.lastCommand(commit)
+}
+
+// lastCommand returns the highest index up to commit that the state machine gets
+// to see, or has passed already.
+func (r *Replica) lastCommand(commit uint64) (uint64, error) {
+	for i := commit; i > r.applied.get(); i-- {
+		var l raft.Log
+		err := r.logs.GetLog(i, &l)
+		if errors.Is(err, raft.ErrLogNotFound) {
+			break // cut after a snapshot: what it covers is applied
+		}
+		if err != nil {
+			return 0, fmt.Errorf("%w: %w", ErrNotReady, err)
+		}
+		if l.Type == raft.LogCommand {
+			return i, nil
+		}
+	}
+	return r.applied.get(), nil
+}
+
+// TransferLeadership hands leadership to a node, or, if to is empty, to the
+// most up-to-date one, and returns when this replica no longer leads.
+func (r *Replica) TransferLeadership(ctx context.Context, to string) error {
+	if err := r.checkLeader(); err != nil {
+		return err
+	}
+	return r.await(ctx, func() error {
+		if to == "" {
+			return r.raft.LeadershipTransfer().Error()
+		}
+		return r.raft.LeadershipTransferToServer(raft.ServerID(to), raft.ServerAddress(to)).Error()
+	})
+}
+
+// await runs a call of the library that takes no context.
+func (r *Replica) await(ctx context.Context, call func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- call() }() // ends when the library answers, at the latest when it shuts down
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// AddLearner adds a node that gets the log but does not vote. Leader only.
+func (r *Replica) AddLearner(ctx context.Context, nodeID string) error {
+	return r.change(ctx, func() raft.IndexFuture {
+		return r.raft.AddNonvoter(raft.ServerID(nodeID), raft.ServerAddress(nodeID), 0, 0)
+	})
+}
+
+// AddVoter makes a learner, or a new node, a voter. Leader only.
+func (r *Replica) AddVoter(ctx context.Context, nodeID string) error {
+	return r.change(ctx, func() raft.IndexFuture {
+		return r.raft.AddVoter(raft.ServerID(nodeID), raft.ServerAddress(nodeID), 0, 0)
+	})
+}
+
+// RemoveNode removes a node from the group. Leader only.
+func (r *Replica) RemoveNode(ctx context.Context, nodeID string) error {
+	return r.change(ctx, func() raft.IndexFuture { return r.raft.RemoveServer(raft.ServerID(nodeID), 0, 0) })
+}
+
+// change changes the membership.
+func (r *Replica) change(ctx context.Context, call func() raft.IndexFuture) error {
+	if err := r.checkLeader(); err != nil {
+		return err
+	}
+	return r.await(ctx, func() error { return call().Error() })
+}
+
+// Members returns the group's servers as this replica knows them.
+func (r *Replica) Members() []raft.Server {
+	future := r.raft.GetConfiguration()
+	if future.Error() != nil {
+		return nil // shut down
+	}
+	return future.Configuration().Servers
+}

@@ -1,0 +1,290 @@
+package shard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/hashicorp/raft"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+
+	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
+)
+
+// proposer turns commands into log entries. Commands that wait while entries are
+// under way are proposed together, as one entry: it costs the log, the network
+// and the library's queues what one command costs. A command that comes when
+// nothing is under way is proposed at once; there is no timer.
+//
+// Its two goroutines are send, which proposes, and settle, which waits for what
+// was proposed, in order, and answers.
+type proposer struct {
+	limits Limits
+	raft   *raft.Raft
+	leader func() string
+
+	slots   chan struct{} // one for each entry under way
+	sent    chan flight
+	wake    chan struct{} // something is queued
+	closing chan struct{}
+	wg      sync.WaitGroup
+
+	mu struct {
+		sync.Mutex
+		queue  []*proposal
+		bytes  int64
+		closed bool
+	}
+}
+
+// proposal is one command. data is an encoded pb.Entry, or, if raw, all of a log
+// entry.
+type proposal struct {
+	data []byte
+	raw  bool
+	done chan outcome // has room for the one outcome
+}
+
+type outcome struct {
+	result any
+	index  uint64
+	err    error
+}
+
+// flight is a log entry under way.
+type flight struct {
+	future raft.ApplyFuture
+	batch  []*proposal
+}
+
+func newProposer(l Limits, r *raft.Raft, leader func() string) *proposer {
+	p := &proposer{
+		limits: l, raft: r, leader: leader,
+		slots:   make(chan struct{}, l.InFlight),
+		sent:    make(chan flight, l.InFlight),
+		wake:    make(chan struct{}, 1),
+		closing: make(chan struct{}),
+	}
+	p.wg.Go(p.send)
+	p.wg.Go(p.settle)
+	return p
+}
+
+// propose waits for the outcome of a command.
+func (p *proposer) propose(ctx context.Context, data []byte, raw bool) (any, uint64, error) {
+	if len(data) > p.limits.MaxEntry {
+		return nil, 0, fmt.Errorf("%w: %d octets, at most %d", ErrTooLarge, len(data), p.limits.MaxEntry)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, 0, err
+	}
+	pr := &proposal{data: data, raw: raw, done: make(chan outcome, 1)}
+	if err := p.enqueue(pr); err != nil {
+		return nil, 0, err
+	}
+	select {
+	case o := <-pr.done:
+		return o.result, o.index, o.err
+	case <-ctx.Done():
+		if p.withdraw(pr) {
+			return nil, 0, ctx.Err()
+		}
+		return nil, 0, fmt.Errorf("%w: %w", ErrUncertain, ctx.Err())
+	}
+}
+
+func (p *proposer) enqueue(pr *proposal) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.mu.closed:
+		return ErrStopped
+	case len(p.mu.queue) >= p.limits.QueueOps || p.mu.bytes+int64(len(pr.data)) > p.limits.QueueBytes:
+		return ErrOverloaded
+	}
+	p.mu.queue = append(p.mu.queue, pr)
+	p.mu.bytes += int64(len(pr.data))
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// withdraw takes a command out of the queue, if it is still there.
+func (p *proposer) withdraw(pr *proposal) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i, q := range p.mu.queue {
+		if q == pr {
+			p.mu.queue = append(p.mu.queue[:i], p.mu.queue[i+1:]...)
+			p.mu.bytes -= int64(len(pr.data))
+			return true
+		}
+	}
+	return false
+}
+
+// take removes from the queue what is proposed as one entry.
+func (p *proposer) take() []*proposal {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n, size := 0, 0
+	for _, pr := range p.mu.queue {
+		if n > 0 && (pr.raw || p.mu.queue[0].raw || n >= p.limits.BatchOps || size+len(pr.data) > p.limits.BatchBytes) {
+			break
+		}
+		n++
+		size += len(pr.data)
+	}
+	batch := make([]*proposal, n)
+	copy(batch, p.mu.queue)
+	p.mu.queue = append(p.mu.queue[:0], p.mu.queue[n:]...)
+	clear(p.mu.queue[len(p.mu.queue) : len(p.mu.queue)+n])
+	p.mu.bytes -= int64(size)
+	return batch
+}
+
+func (p *proposer) send() {
+	defer close(p.sent)
+	for {
+		select {
+		case p.slots <- struct{}{}: // first a slot, then the queue: it fills meanwhile
+		case <-p.closing:
+			return
+		}
+		batch := p.take()
+		for len(batch) == 0 {
+			select {
+			case <-p.wake:
+				batch = p.take()
+			case <-p.closing:
+				return
+			}
+		}
+		// It waits while the library writes to disk. Only its shutdown ends that.
+		future := p.raft.ApplyLog(raft.Log{Data: encodeBatch(batch)}, 0)
+		p.sent <- flight{future, batch} // has room: there are as many slots
+	}
+}
+
+// encodeBatch makes a log entry: a pb.EntryBatch of commands that are encoded
+// already, or the one raw proposal.
+func encodeBatch(batch []*proposal) []byte {
+	if batch[0].raw {
+		return batch[0].data
+	}
+	size := 0
+	for _, pr := range batch {
+		size += protowire.SizeTag(1) + protowire.SizeBytes(len(pr.data))
+	}
+	b := make([]byte, 0, size)
+	for _, pr := range batch {
+		b = protowire.AppendTag(b, 1, protowire.BytesType)
+		b = protowire.AppendBytes(b, pr.data)
+	}
+	return b
+}
+
+func (p *proposer) settle() {
+	for f := range p.sent {
+		err := f.future.Error()
+		<-p.slots
+		if err != nil {
+			err = p.classify(err)
+			for _, pr := range f.batch {
+				pr.done <- outcome{err: err}
+			}
+			continue
+		}
+		p.answer(f)
+	}
+}
+
+func (p *proposer) answer(f flight) {
+	index := f.future.Index()
+	switch resp := f.future.Response().(type) {
+	case error:
+		// Here it was not applied, but it is in the log.
+		for _, pr := range f.batch {
+			pr.done <- outcome{err: fmt.Errorf("%w: %w", ErrUncertain, resp)}
+		}
+	case []*pb.Result:
+		for i, pr := range f.batch {
+			o := outcome{index: index}
+			if i < len(resp) {
+				o.result = resp[i]
+			} else {
+				o.err = fmt.Errorf("%w: state machine gave %d results for %d commands", ErrUncertain, len(resp), len(f.batch))
+			}
+			pr.done <- o
+		}
+	default:
+		for _, pr := range f.batch {
+			pr.done <- outcome{result: resp, index: index}
+		}
+	}
+}
+
+// classify says what an error of the library means for those who proposed.
+func (p *proposer) classify(err error) error {
+	switch {
+	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipTransferInProgress):
+		return &NotLeaderError{Leader: p.leader()}
+	default: // leadership lost, shutdown, a failed write to the log
+		return fmt.Errorf("%w: %w", ErrUncertain, err)
+	}
+}
+
+// close refuses what is queued and what comes. What is under way is answered
+// once the library has shut down; wait for that with p.wg.
+func (p *proposer) close() {
+	p.mu.Lock()
+	if p.mu.closed {
+		p.mu.Unlock()
+		return
+	}
+	p.mu.closed = true
+	queue := p.mu.queue
+	p.mu.queue, p.mu.bytes = nil, 0
+	p.mu.Unlock()
+	close(p.closing)
+	for _, pr := range queue {
+		pr.done <- outcome{err: ErrStopped}
+	}
+}
+
+// Propose has a command replicated and applied, and returns its result and the
+// index at which reads see it. Leader only. Errors: *[NotLeaderError],
+// [ErrOverloaded], [ErrUncertain], [ErrStopped], [ErrTooLarge], or the
+// context's, if it ended before the command was proposed.
+func (r *Replica) Propose(ctx context.Context, e *pb.Entry) (*pb.Result, uint64, error) {
+	if err := r.checkLeader(); err != nil {
+		return nil, 0, err
+	}
+	data, err := proto.Marshal(e)
+	if err != nil {
+		return nil, 0, fmt.Errorf("encode entry: %w", err)
+	}
+	result, index, err := r.proposer.propose(ctx, data, false)
+	if err != nil {
+		return nil, 0, err
+	}
+	res, ok := result.(*pb.Result)
+	if !ok {
+		return nil, 0, fmt.Errorf("%w: state machine answered with %T", ErrUncertain, result)
+	}
+	return res, index, nil
+}
+
+// ProposeRaw has data replicated as one log entry, and returns what the state
+// machine made of it. For state machines that do not take a pb.EntryBatch.
+// Errors are those of Propose.
+func (r *Replica) ProposeRaw(ctx context.Context, data []byte) (any, uint64, error) {
+	if err := r.checkLeader(); err != nil {
+		return nil, 0, err
+	}
+	return r.proposer.propose(ctx, data, true)
+}
