@@ -78,12 +78,12 @@ func (c *Conn) list(ctx context.Context, cmd wire.List) error {
 	if err != nil {
 		return c.fail(name, err)
 	}
+	if cmd.LSUB {
+		c.lsub(cmd, hierarchy(l))
+		return c.ok("", "LSUB done")
+	}
 	for _, e := range hierarchy(l) {
 		if !matches(cmd, e.name) {
-			continue
-		}
-		if cmd.LSUB {
-			c.lsubLine(e)
 			continue
 		}
 		attrs, childInfo, show := selectEntry(cmd, e)
@@ -154,15 +154,26 @@ func selectEntry(cmd wire.List, e *entry) (attrs []string, childInfo string, sho
 	return attrs, childInfo, show
 }
 
-// lsubLine tells a subscription; of a name that is not subscribed but has
-// subscribed names below, that it is there (RFC 3501, 6.3.9: only if the pattern
-// ends in "%", where those below do not match).
-func (c *Conn) lsubLine(e *entry) {
-	switch {
-	case e.subscribed:
-		c.w.Raw(`* LSUB () "/" `).Mailbox(e.name).CRLF()
-	case e.subscribedKin:
-		c.w.Raw(`* LSUB (\Noselect) "/" `).Mailbox(e.name).CRLF()
+// lsub tells the subscriptions; and of a name that is not subscribed but has
+// subscribed names below, that it is there, if the pattern leaves those out, as
+// one that ends in "%" does (RFC 3501, 6.3.9).
+func (c *Conn) lsub(cmd wire.List, all []*entry) {
+	told := make(map[string]bool) // names above a subscription that is told itself
+	for _, e := range all {
+		if e.subscribed && matches(cmd, e.name) {
+			for i := strings.LastIndexByte(e.name, '/'); i > 0; i = strings.LastIndexByte(e.name[:i], '/') {
+				told[e.name[:i]] = true
+			}
+		}
+	}
+	for _, e := range all {
+		switch {
+		case !matches(cmd, e.name):
+		case e.subscribed:
+			c.w.Raw(`* LSUB () "/" `).Mailbox(e.name).CRLF()
+		case e.subscribedKin && !told[e.name]:
+			c.w.Raw(`* LSUB (\Noselect) "/" `).Mailbox(e.name).CRLF()
+		}
 	}
 }
 

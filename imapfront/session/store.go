@@ -71,7 +71,7 @@ func (c *Conn) tellStored(ctx context.Context, cmd wire.Store, done imapnum.Set,
 				c.tellState(s) // another session was there too
 			case c.condstore:
 				c.w.Raw("* ", v.SeqNum(uid), " FETCH (")
-				if cmd.UID {
+				if cmd.UID || c.qresync {
 					c.w.Raw("UID ", uint32(uid), " ")
 				}
 				c.w.Raw("MODSEQ (", s.GetModSeq(), "))").CRLF()
