@@ -1,0 +1,56 @@
+package service
+
+import (
+	"context"
+
+	"google.golang.org/grpc/codes"
+
+	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
+)
+
+// adminServer serves AdminService.
+type adminServer struct {
+	pb.UnimplementedAdminServiceServer
+	host Host
+}
+
+func (a *adminServer) wrongShard() error {
+	return failure(codes.FailedPrecondition,
+		&pb.ErrorDetail{Kind: pb.ErrorDetail_KIND_WRONG_SHARD, Epoch: a.host.Map().GetEpoch()}, "the shard is not on this node")
+}
+
+// NodeStatus implements AdminService.
+func (a *adminServer) NodeStatus(context.Context, *pb.NodeStatusRequest) (*pb.NodeStatusResponse, error) {
+	return &pb.NodeStatusResponse{NodeId: a.host.NodeID(), Replicas: a.host.Statuses()}, nil
+}
+
+// HashShard implements AdminService.
+func (a *adminServer) HashShard(_ context.Context, req *pb.HashShardRequest) (*pb.HashShardResponse, error) {
+	sh := a.host.Shard(req.GetShard())
+	if sh == nil {
+		return nil, a.wrongShard()
+	}
+	v, err := sh.view()
+	if err != nil {
+		return nil, err
+	}
+	defer v.Close()
+	sum, keys, err := v.Hash()
+	if err != nil {
+		return nil, internal("hash", err)
+	}
+	index, _ := v.Applied()
+	return &pb.HashShardResponse{AppliedIndex: index, Sha256: sum[:], Keys: keys}, nil
+}
+
+// TransferLeadership implements AdminService.
+func (a *adminServer) TransferLeadership(ctx context.Context, req *pb.TransferLeadershipRequest) (*pb.TransferLeadershipResponse, error) {
+	r := a.host.Replica(req.GetShard())
+	if r == nil {
+		return nil, a.wrongShard()
+	}
+	if err := r.TransferLeadership(ctx, req.GetTo()); err != nil {
+		return nil, replicaError(r, err)
+	}
+	return &pb.TransferLeadershipResponse{}, nil
+}

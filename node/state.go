@@ -1,0 +1,105 @@
+package node
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/quorumail/quorumail/node/service"
+	"github.com/quorumail/quorumail/node/shard"
+	"github.com/quorumail/quorumail/raftfsm"
+)
+
+// openState opens the store that holds the state of all shards.
+func openState(cfg Config, dir string, fatal func(error)) (*pebble.DB, error) {
+	cache := pebble.NewCache(cfg.BlockCache)
+	defer cache.Unref()
+	opts := &pebble.Options{
+		FS:    cfg.FS,
+		Cache: cache,
+		// The Raft log is the redo log. A crash leaves a prefix of what was
+		// committed; node/shard sees to it that the log reaches back that far.
+		DisableWAL: true,
+		// Ingests of received snapshots replace a range in one step.
+		FormatMajorVersion: pebble.FormatNewest,
+		// Large memtables: all shards write into the same one, and flags of one
+		// message are often changed again before it is full.
+		MemTableSize:                uint64(cfg.MemTable),
+		MemTableStopWritesThreshold: 4,
+		L0CompactionThreshold:       4,
+		L0StopWritesThreshold:       24,
+		MaxOpenFiles:                1000,
+		Logger:                      pebbleLogger{log: cfg.Log, fatal: fatal},
+		// A flush or compaction that fails is tried again by Pebble for ever. What
+		// an fsync that has failed has left on disk is not known, so that is the
+		// end for us.
+		EventListener: &pebble.EventListener{
+			BackgroundError: func(err error) { fatal(fmt.Errorf("state store: %w", err)) },
+		},
+	}
+	// Without a write-ahead log a queued ingest would be ordered among memtables
+	// wrongly (cockroachdb/pebble#5734).
+	opts.Experimental.DisableIngestAsFlushable = func() bool { return true }
+	db, err := pebble.Open(dir, opts)
+	if err != nil {
+		return nil, fmt.Errorf("open state store %s: %w", dir, err)
+	}
+	return db, nil
+}
+
+// pebbleLogger passes what Pebble says to slog.
+type pebbleLogger struct {
+	log   *slog.Logger
+	fatal func(error)
+}
+
+func (l pebbleLogger) Infof(format string, args ...any) {
+	l.log.Debug("pebble: " + fmt.Sprintf(format, args...))
+}
+
+func (l pebbleLogger) Errorf(format string, args ...any) {
+	l.log.Error("pebble: " + fmt.Sprintf(format, args...))
+}
+
+// Fatalf is called when files are in an unknown state.
+func (l pebbleLogger) Fatalf(format string, args ...any) {
+	l.fatal(fmt.Errorf("state store: "+format, args...))
+}
+
+// machine is a shard's state machine as a replica takes it.
+type machine struct {
+	*raftfsm.FSM
+	hub *service.Hub
+}
+
+var _ shard.StateMachine = machine{}
+
+// ApplyBatch implements shard.StateMachine.
+func (m machine) ApplyBatch(cmds []shard.Command) ([]any, error) {
+	in := make([]raftfsm.Command, len(cmds))
+	for i, c := range cmds {
+		in[i] = raftfsm.Command(c)
+	}
+	results, err := m.FSM.ApplyBatch(in)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]any, len(results))
+	for i, r := range results {
+		out[i] = r
+	}
+	return out, nil
+}
+
+// Snapshot implements shard.StateMachine.
+func (m machine) Snapshot() (shard.StateSnapshot, error) { return m.FSM.View() }
+
+// Import implements shard.StateMachine. The state leaps: nobody tells the
+// watches what changed on the way, so they begin anew.
+func (m machine) Import(r io.Reader) error {
+	err := m.FSM.Import(r)
+	m.hub.Reset()
+	return err
+}
