@@ -9,128 +9,135 @@ import (
 
 // field is a header field, unfolded.
 type field struct {
-	name  string // lower case
+	name  string // lower case; empty if what stood there was no field
 	value []byte // without the white space around it
 }
 
-// parseHeader splits a header into fields. Lines that are none are passed over.
+// parseHeader splits a header into its fields. A line that is none is kept as a
+// field without a name, so that what is folded under it is not taken for
+// something else.
 func parseHeader(raw []byte) []field {
 	var fields []field
 	for len(raw) > 0 {
 		line := raw
 		if i := bytes.IndexByte(raw, '\n'); i >= 0 {
-			line, raw = raw[:i+1], raw[i+1:]
+			line, raw = raw[:i], raw[i+1:]
 		} else {
 			raw = nil
 		}
-		line = bytes.TrimRight(line, "\r\n")
-		if len(line) == 0 {
-			continue
-		}
-		if line[0] == ' ' || line[0] == '\t' {
-			if n := len(fields); n > 0 {
-				f := &fields[n-1]
-				f.value = append(append(f.value, ' '), bytes.Trim(line, " \t")...)
+		line = bytes.TrimRight(line, "\r")
+		switch {
+		case len(line) == 0:
+		case line[0] != ' ' && line[0] != '\t':
+			fields = append(fields, newField(line))
+		case len(fields) > 0:
+			// Unfolded to one space, however much there was (RFC 5322, 2.2.3).
+			f := &fields[len(fields)-1]
+			if line = trim(line); f.name != "" && len(line) > 0 {
+				if len(f.value) > 0 {
+					f.value = append(f.value, ' ')
+				}
+				f.value = append(f.value, line...)
 			}
-			continue
 		}
-		name, value, ok := bytes.Cut(line, []byte{':'})
-		name = bytes.TrimRight(name, " \t")
-		if !ok || len(name) == 0 || bytes.ContainsAny(name, " \t") {
-			// Not a field: what follows it folded is not one either.
-			fields = append(fields, field{})
-			continue
-		}
-		fields = append(fields, field{
-			name: strings.ToLower(string(name)), value: append([]byte(nil), bytes.Trim(value, " \t")...),
-		})
 	}
 	return fields
 }
 
+func newField(line []byte) field {
+	name, value, ok := bytes.Cut(line, []byte{':'})
+	name = bytes.TrimRight(name, " \t") // obsolete syntax allows it (RFC 5322, 4.5)
+	if !ok || len(name) == 0 || bytes.ContainsAny(name, " \t\r\x00") {
+		return field{}
+	}
+	// The value is copied: what is folded under it is appended.
+	return field{strings.ToLower(string(name)), append([]byte{}, trim(value)...)}
+}
+
+func trim(b []byte) []byte { return bytes.Trim(b, " \t\r") }
+
 // first returns the value of the first field of a name, nil if there is none.
 func first(fields []field, name string) []byte {
-	for _, f := range fields {
-		if f.name == name {
-			if f.value == nil {
-				return []byte{}
-			}
-			return bytes.TrimSpace(f.value)
+	for i := range fields {
+		if fields[i].name == name {
+			return fields[i].value
 		}
 	}
 	return nil
 }
 
-// describe fills in what a part's header says of it (RFC 2045).
-func (s *scanner) describe(n *node) {
-	fields := parseHeader(n.header)
-	p := n.part
-	p.Type, p.Subtype, p.Params = contentType(first(fields, "content-type"))
-	if p.Type == "" {
-		p.Type, p.Subtype = "TEXT", "PLAIN"
-		if n.digest {
-			p.Type, p.Subtype = "MESSAGE", "RFC822" // RFC 2046, 5.1.5
-		} else {
-			p.Params = []*pb.Param{{Name: []byte("CHARSET"), Value: []byte("us-ascii")}}
+// Fields calls fn with the name, in lower case, and the unfolded value of each
+// field of a header, in order. What is no field is passed over.
+func Fields(header []byte, fn func(name string, value []byte)) {
+	for _, f := range parseHeader(header) {
+		if f.name != "" {
+			fn(f.name, f.value)
 		}
-	}
-	n.digest = false
-	p.Encoding = "7BIT"
-	if enc := encoding(first(fields, "content-transfer-encoding")); enc != "" {
-		p.Encoding = enc
-	}
-	p.Id = first(fields, "content-id")
-	p.Description = first(fields, "content-description")
-	p.Md5 = first(fields, "content-md5")
-	p.Location = first(fields, "content-location")
-	if d := first(fields, "content-disposition"); d != nil {
-		word, params := valueAndParams(d)
-		if len(word) > 0 {
-			p.Disposition, p.DispositionParams = word, params
-		}
-	}
-	if l := first(fields, "content-language"); l != nil {
-		for _, tag := range bytes.Split(l, []byte{','}) {
-			if tag = bytes.TrimSpace(tag); len(tag) > 0 && len(p.Language) < 50 {
-				p.Language = append(p.Language, tag)
-			}
-		}
-	}
-	// A message inside must be readable as it is (RFC 2046, 5.2.1).
-	n.message = p.Type == "MESSAGE" && (p.Subtype == "RFC822" || p.Subtype == "GLOBAL") &&
-		(p.Encoding == "7BIT" || p.Encoding == "8BIT" || p.Encoding == "BINARY")
-	if p.Type == "MESSAGE" && !n.message && (p.Subtype == "RFC822" || p.Subtype == "GLOBAL") {
-		p.Type, p.Subtype = "APPLICATION", "OCTET-STREAM"
 	}
 }
 
+// Bounds of what is taken from one MIME field.
+const (
+	maxParams = 100
+	maxWord   = 127 // a type and a subtype together, an encoding (RFC 6838, 4.2)
+	maxTags   = 50
+)
+
+// encoding parses Content-Transfer-Encoding (RFC 2045, 6.1), into upper case.
 func encoding(v []byte) string {
 	t := tokens{b: v}
-	return strings.ToUpper(string(t.token()))
+	return word(t.token())
 }
 
-// contentType parses Content-Type; the type is empty if there is none that
-// makes sense.
-func contentType(v []byte) (typ, subtype string, params []*pb.Param) {
-	word, params := valueAndParams(v)
-	t, sub, ok := bytes.Cut(word, []byte{'/'})
-	if !ok || len(t) == 0 || len(sub) == 0 {
-		return "", "", nil
+// word returns a token in upper case; empty if it is none that could mean
+// something.
+func word(token []byte) string {
+	if len(token) > maxWord {
+		return ""
 	}
-	return strings.ToUpper(string(t)), strings.ToUpper(string(sub)), params
+	for _, c := range token {
+		if c >= 0x7f {
+			return ""
+		}
+	}
+	return strings.ToUpper(string(token))
 }
 
-// maxParams bounds the parameters of a field.
-const maxParams = 100
+// contentType parses Content-Type (RFC 2045, 5.1) into "TYPE/SUBTYPE" and its
+// parameters; it is empty if there is no type that makes sense.
+func contentType(v []byte) (value string, params []*pb.Param) {
+	raw, params := valueAndParams(v)
+	value = word(raw)
+	t, sub, ok := strings.Cut(value, "/")
+	if !ok || t == "" || sub == "" {
+		return "", nil
+	}
+	return value, params
+}
+
+// languages parses Content-Language (RFC 3282).
+func languages(v []byte) [][]byte {
+	var tags [][]byte
+	t := tokens{b: v}
+	for len(tags) < maxTags && t.next() != 0 {
+		if tag := t.token(); len(tag) > 0 {
+			tags = append(tags, tag)
+		} else {
+			t.i++ // a comma
+		}
+	}
+	return tags
+}
 
 // valueAndParams parses "word; name=value; …" (RFC 2045, 5.1), forgiving what
-// mailers get wrong: missing quotes, missing semicolons, stray ones.
+// mailers get wrong: missing quotes, missing semicolons, stray ones. Of a name
+// that is given twice the first counts.
 func valueAndParams(v []byte) (word []byte, params []*pb.Param) {
 	t := tokens{b: v}
 	word = t.token()
 	if t.next() == '/' {
 		t.i++
-		word = append(append(append([]byte(nil), word...), '/'), t.token()...)
+		word = append(append(append([]byte{}, word...), '/'), t.token()...)
 	}
 	for len(params) < maxParams && t.next() != 0 {
 		name := t.token()
@@ -142,11 +149,16 @@ func valueAndParams(v []byte) (word []byte, params []*pb.Param) {
 			continue
 		}
 		t.i++
-		params = append(params, &pb.Param{Name: bytes.ToUpper(name), Value: t.value()})
+		value := t.value()
+		if name = bytes.ToUpper(name); param(params, string(name)) == nil {
+			params = append(params, &pb.Param{Name: name, Value: value})
+		}
 	}
 	return word, params
 }
 
+// param returns the value of a parameter, whose name is in upper case; nil if
+// there is none.
 func param(params []*pb.Param, name string) []byte {
 	for _, p := range params {
 		if string(p.GetName()) == name {
@@ -174,7 +186,7 @@ func (t *tokens) next() byte {
 			depth--
 		case c == '\\' && depth > 0:
 			t.i++
-		case depth > 0 || c == ' ' || c == '\t' || c == 0:
+		case depth > 0 || c == ' ' || c == '\t' || c == '\r' || c == 0:
 		default:
 			return c
 		}
@@ -186,7 +198,7 @@ func (t *tokens) next() byte {
 func (t *tokens) token() []byte {
 	t.next()
 	start := t.i
-	for t.i < len(t.b) && t.b[t.i] > ' ' && bytes.IndexByte([]byte(`()<>@,;:\"/[]?=`), t.b[t.i]) < 0 {
+	for t.i < len(t.b) && t.b[t.i] > ' ' && strings.IndexByte(`()<>@,;:\"/[]?=`, t.b[t.i]) < 0 {
 		t.i++
 	}
 	return t.b[start:t.i]
@@ -203,9 +215,7 @@ func (t *tokens) value() []byte {
 			}
 			v = append(v, t.b[t.i])
 		}
-		if t.i < len(t.b) {
-			t.i++
-		}
+		t.i = min(t.i+1, len(t.b))
 		return v
 	}
 	start := t.i

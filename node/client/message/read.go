@@ -21,13 +21,15 @@ const (
 	maxInline = 256 << 10
 	// uploads is how many chunks of one body are staged at once.
 	uploads = 4
+	// maxEmptyReads is how often a reader may return nothing, and no error, in a row.
+	maxEmptyReads = 100
 )
 
 // ErrTooLarge says that a message is larger than Options.MaxSize.
 var ErrTooLarge = errors.New("message too large")
 
-// Uploader stages the chunks of large bodies; client.Session is one. PutChunk
-// may be called concurrently.
+// Uploader stages the chunks of large bodies; client.Session is one. PutChunk is
+// called concurrently.
 type Uploader interface {
 	PutChunk(ctx context.Context, bodyID []byte, chunk *pb.BodyChunk) error
 }
@@ -44,32 +46,46 @@ type Options struct {
 
 // Read reads a message to its end and returns the proposal to append it: the
 // content record and the chunks, or no chunks if they have been staged with up.
-// Flags and dates are the caller's. The octets are stored as they are. Errors
-// are those of r, of up, of ctx, and ErrTooLarge: never of the content.
+// Flags and dates are the caller's to add. The octets are stored as they are.
+//
+// Errors are those of r, of up, of ctx, and ErrTooLarge, never of the content. r
+// ends with io.EOF itself; an error that wraps it, as of a broken connection, is
+// one. What was staged before an error expires by itself.
 func Read(ctx context.Context, r io.Reader, up Uploader, opts Options) (*pb.AppendMessage, error) {
 	if opts.Inline == 0 || opts.Inline > maxInline {
 		opts.Inline = maxInline
 	}
-	id := make([]byte, 16)
-	rand.Read(id) //nolint:errcheck // never fails (crypto/rand)
 	enc, _ := encoders.Get().(*zstd.Encoder)
 	if enc == nil {
 		var err error
-		if enc, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(chunkSize)); err != nil {
+		enc, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(chunkSize))
+		if err != nil {
 			return nil, fmt.Errorf("message: %w", err)
 		}
 	}
 	defer encoders.Put(enc)
-	c := &cutter{ctx: ctx, id: id, up: up, opts: opts, enc: enc, scan: newScanner()}
-	defer c.wait()
-	if err := c.readAll(r); err != nil {
-		return nil, err
+	ctx, cancel := context.WithCancel(ctx)
+	c := &cutter{
+		ctx: ctx, id: make([]byte, 16), up: up, opts: opts, enc: enc, scan: newScanner(),
+		slots: make(chan struct{}, uploads),
 	}
-	if err := c.wait(); err != nil {
+	rand.Read(c.id) //nolint:errcheck // it never fails (crypto/rand)
+	err := c.readAll(r)
+	if err != nil {
+		cancel() // uploads under way are in vain
+	}
+	if failed := c.wait(); err == nil || errors.Is(err, errUpload) {
+		err = failed
+	}
+	cancel()
+	if err != nil {
 		return nil, err
 	}
 	return &pb.AppendMessage{Email: c.email(), Inline: c.inline}, nil
 }
+
+// errUpload ends the reading once an upload has failed.
+var errUpload = errors.New("upload failed")
 
 // encoders are kept between messages: one holds some hundred KiB.
 var encoders sync.Pool
@@ -85,12 +101,11 @@ type cutter struct {
 
 	buf     []byte // octets not yet cut, from offset on
 	offset  uint64
-	size    uint64
 	inline  []*pb.BodyChunk
 	stored  int
 	staging bool
 
-	slots chan struct{}
+	slots chan struct{} // one for each upload under way
 	wg    sync.WaitGroup
 	mu    struct {
 		sync.Mutex
@@ -99,13 +114,12 @@ type cutter struct {
 }
 
 func (c *cutter) readAll(r io.Reader) error {
-	c.slots = make(chan struct{}, uploads)
 	in := make([]byte, 32<<10)
-	for {
+	for empty := 0; ; {
 		n, err := r.Read(in)
 		if n > 0 {
-			c.size += uint64(n)
-			if c.opts.MaxSize > 0 && c.size > c.opts.MaxSize {
+			empty = 0
+			if size := c.scan.offset + uint64(n); c.opts.MaxSize > 0 && size > c.opts.MaxSize {
 				return ErrTooLarge
 			}
 			c.scan.write(in[:n])
@@ -114,8 +128,9 @@ func (c *cutter) readAll(r io.Reader) error {
 				return err
 			}
 		}
-		if errors.Is(err, io.EOF) {
-			break
+		if err == io.EOF {
+			c.scan.end()
+			return c.cut(true)
 		}
 		if err != nil {
 			return err
@@ -123,32 +138,33 @@ func (c *cutter) readAll(r io.Reader) error {
 		if err := c.ctx.Err(); err != nil {
 			return err
 		}
+		if empty++; empty > maxEmptyReads {
+			return io.ErrNoProgress
+		}
 	}
-	c.scan.end()
-	return c.cut(true)
 }
 
 // cut makes chunks of what has been read. The root's header ends one, so that
 // reading a header opens nothing else.
 func (c *cutter) cut(last bool) error {
+	done := 0
 	for {
-		n := len(c.buf)
+		n := len(c.buf) - done
 		head := c.scan.headerEnd
 		switch {
-		case n == 0:
-			return nil
 		case head > c.offset && head <= c.offset+uint64(min(n, chunkSize)):
 			n = int(head - c.offset)
 		case n >= chunkSize:
 			n = chunkSize
-		case !last:
+		case !last || n == 0:
+			c.buf = c.buf[:copy(c.buf, c.buf[done:])]
 			return nil
 		}
-		if err := c.chunk(c.buf[:n]); err != nil {
+		if err := c.chunk(c.buf[done : done+n]); err != nil {
 			return err
 		}
 		c.offset += uint64(n)
-		c.buf = c.buf[:copy(c.buf, c.buf[n:])]
+		done += n
 	}
 }
 
@@ -157,6 +173,7 @@ func (c *cutter) chunk(raw []byte) error {
 	ch := &pb.BodyChunk{Offset: c.offset, RawSize: uint32(len(raw)), Codec: pb.Codec_CODEC_ZSTD}
 	ch.Data = c.enc.EncodeAll(raw, nil)
 	if len(ch.Data) > len(raw)-len(raw)/20 {
+		// It does not pay: images and archives in base64 shrink by a quarter.
 		ch.Codec, ch.Data = pb.Codec_CODEC_RAW, append([]byte(nil), raw...)
 	}
 	c.stored += len(ch.Data)
@@ -184,9 +201,9 @@ func (c *cutter) stage(ch *pb.BodyChunk) error {
 	case <-c.ctx.Done():
 		return c.ctx.Err()
 	}
-	if err := c.failed(); err != nil {
+	if c.failed() != nil {
 		<-c.slots
-		return err
+		return errUpload
 	}
 	c.wg.Go(func() {
 		defer func() { <-c.slots }()
@@ -215,9 +232,9 @@ func (c *cutter) wait() error {
 
 // email makes the content record.
 func (c *cutter) email() *pb.Email {
-	fields := parseHeader(c.scan.root.header)
+	s := c.scan
 	return &pb.Email{
-		Size: c.size, BodyId: c.id, Structure: c.scan.root.part,
-		Envelope: envelope(fields), References: references(fields), Preview: c.scan.preview(),
+		Size: s.offset, BodyId: c.id, Structure: s.root.part,
+		Envelope: s.top, References: s.refs, Preview: s.preview(),
 	}
 }

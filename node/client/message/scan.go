@@ -6,268 +6,215 @@ import (
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
 )
 
-// Bounds of what is described of one message. What lies beyond is opaque: it
-// belongs to the part that it is in.
+// Bounds of what is described of one message. What lies beyond them is opaque: it
+// belongs to the part that it is in, which then is an application/octet-stream.
 const (
-	maxDepth    = 50
-	maxParts    = 1000
+	maxDepth    = 100       // parts inside parts
+	maxParts    = 1000      // of the message
 	maxHeader   = 256 << 10 // octets of one header whose fields are looked at
-	maxLine     = 8 << 10   // a longer line is looked at in pieces
-	maxBoundary = 200
-	sampleSize  = 8 << 10 // octets of a text part kept for the preview
+	maxDescribe = 256 << 10 // octets of all that the content record repeats
+	maxBoundary = 1000
+	// maxHeld is how much of a line may have to be held back until it is known
+	// whether it is a delimiter.
+	maxHeld = maxBoundary + 4
 )
 
-// scanner finds the MIME tree of a message that is fed to it in pieces. Offsets
-// are those of the message.
+// scanner finds the MIME tree of a message that is fed to it in pieces; what it
+// finds does not depend on where the pieces end. Offsets are those of the
+// message. It holds the header that is being read, a bounded part of a line, and
+// samples for the preview.
 type scanner struct {
-	root  *node
-	stack []*node // open parts, outermost first
-	parts int
+	root   *node
+	top    *pb.Envelope // of the message itself
+	refs   []string
+	stack  []*node // open parts, outermost first
+	parts  int
+	budget int // octets that may yet be repeated in the content record
 
-	offset  uint64 // of the octets not yet looked at
-	lines   uint64 // line ends before offset
-	partial []byte // an unfinished line before offset+len
-	inLine  bool   // the line has begun in an earlier piece
-	// lineEnd is where the line end before the current line starts, and how many
-	// line ends are before that place.
-	lineEnd      uint64
-	linesAtEnd   uint64
-	headerEnd    uint64 // of the root; 0 while not known
-	sample       []byte
-	sampleOf     *node
-	sampleIsHTML bool
+	offset uint64 // of the next octet
+	lines  uint64 // line ends before it
+	line   lineState
+	held   []byte // the line so far, while it is undecided
+	cr     bool   // the last octet was a CR, in the same line
+	match  int    // of a delimiter: the place of its multipart on the stack
+	last   bool   // of a delimiter: it closes the multipart
+	// before is the end of the line before, without its line end, and how many line
+	// ends precede that place: where a part ends that a delimiter follows.
+	before mark
+
+	headerEnd   uint64 // of the root; 0 while not known
+	plain, html sample
 }
 
-// node is an open part.
-type node struct {
-	part     *pb.BodyPart
-	inHeader bool
-	header   []byte
-	boundary []byte // of a multipart whose parts are being read
-	epilogue bool   // its closing delimiter has been seen
-	digest   bool
-	message  bool   // its body is a message: the next node on the stack is it
-	isRoot   bool   // of a message, so that its header has an envelope
-	lines    uint64 // line ends before its body
-	holder   *node  // of a message's root: the part it is the body of
-}
+// mark is a place in the message.
+type mark struct{ offset, lines uint64 }
+
+// lineState is what is known of the line that is being read.
+type lineState uint8
+
+const (
+	undecided lineState = iota
+	ordinary
+	blank
+	delimiter
+)
 
 func newScanner() *scanner {
-	s := &scanner{}
-	s.root = s.open(nil, 0, true)
+	s := &scanner{budget: maxDescribe}
+	s.root = s.open(nil, nil)
 	return s
-}
-
-// open begins a part at an offset, under a parent that takes it as a child.
-func (s *scanner) open(parent *node, offset uint64, isRoot bool) *node {
-	n := &node{part: &pb.BodyPart{HeaderOffset: offset}, inHeader: true, isRoot: isRoot}
-	if parent != nil {
-		parent.part.Parts = append(parent.part.Parts, n.part)
-		if isRoot {
-			n.holder = parent
-		}
-	}
-	s.parts++
-	s.stack = append(s.stack, n)
-	return n
 }
 
 // write looks at the next octets of the message.
 func (s *scanner) write(p []byte) {
 	for len(p) > 0 {
-		i := bytes.IndexByte(p, '\n')
-		if i < 0 {
-			s.partial = append(s.partial, p...)
-			if len(s.partial) >= maxLine {
-				s.piece(s.partial, false)
-				s.partial = s.partial[:0]
+		piece, ends := p, false
+		if i := bytes.IndexByte(p, '\n'); i >= 0 {
+			piece, ends = p[:i+1], true
+		}
+		s.piece(piece, ends)
+		p = p[len(piece):]
+	}
+}
+
+// piece looks at the next octets of a line.
+func (s *scanner) piece(p []byte, ends bool) {
+	rest := p
+	if s.line == undecided {
+		line := p
+		rest = nil
+		if len(s.held) > 0 || !ends {
+			n := min(len(p), maxHeld-len(s.held))
+			s.held = append(s.held, p[:n]...)
+			line, rest = s.held, p[n:]
+		}
+		if ends || !mayBeSpecial(line) || len(line) >= maxHeld {
+			s.decide(line)
+			if s.line == ordinary {
+				s.content(line)
 			}
-			return
+			s.held = s.held[:0]
 		}
-		line := p[:i+1]
-		if len(s.partial) > 0 {
-			s.partial = append(s.partial, line...)
-			line = s.partial
-		}
-		s.piece(line, true)
-		s.partial = s.partial[:0]
-		p = p[i+1:]
 	}
-}
-
-// piece looks at a line, or a part of one that is very long.
-func (s *scanner) piece(line []byte, ends bool) {
-	whole := ends && !s.inLine
-	top := s.stack[len(s.stack)-1]
-	if !s.inLine && line[0] == '-' && s.delimiter(line) {
-		s.advance(line, ends)
+	if s.line == ordinary {
+		s.content(rest)
+	}
+	s.offset += uint64(len(p))
+	if !ends {
+		s.cr = p[len(p)-1] == '\r'
 		return
 	}
+	eol := uint64(1)
+	if len(p) > 1 && p[len(p)-2] == '\r' || len(p) == 1 && s.cr {
+		eol = 2
+	}
+	s.endLine(eol)
+}
+
+// mayBeSpecial reports whether a line that begins so can be a delimiter or the
+// end of a header.
+func mayBeSpecial(line []byte) bool {
+	return line[0] == '-' || len(line) == 1 && line[0] == '\r'
+}
+
+// decide finds out what a line is from its beginning.
+func (s *scanner) decide(line []byte) {
+	s.line = ordinary
 	switch {
-	case top.inHeader && whole && isBlank(line):
-		s.advance(line, ends)
-		s.body(top)
-		return
-	case top.inHeader:
-		if len(top.header)+len(line) <= maxHeader {
-			top.header = append(top.header, line...)
-		}
-	case s.sampleOf == top && len(s.sample) < sampleSize:
-		s.sample = append(s.sample, line[:min(len(line), sampleSize-len(s.sample))]...)
+	case len(line) == 1 && line[0] == '\n' || len(line) == 2 && line[0] == '\r' && line[1] == '\n':
+		s.line = blank
+	case len(line) > 2 && line[0] == '-' && line[1] == '-':
+		s.delimiter(line[2:])
 	}
-	s.advance(line, ends)
 }
 
-// advance moves past a line or a piece of one.
-func (s *scanner) advance(line []byte, ends bool) {
-	if ends {
-		s.linesAtEnd = s.lines
-		s.lines++
-		eol := uint64(1)
-		if len(line) > 1 && line[len(line)-2] == '\r' {
-			eol = 2
-		}
-		s.lineEnd = s.offset + uint64(len(line)) - eol
-	}
-	s.offset += uint64(len(line))
-	s.inLine = !ends
-}
-
-func isBlank(line []byte) bool {
-	return len(line) == 1 || len(line) == 2 && line[0] == '\r'
-}
-
-// delimiter looks whether a line is a delimiter of an open multipart, from the
-// innermost out (RFC 2046, 5.1.1), and if so acts on it.
-func (s *scanner) delimiter(line []byte) bool {
-	if len(line) < 3 || line[1] != '-' {
-		return false
-	}
-	text := bytes.TrimRight(line[2:], " \t\r\n")
+// delimiter looks whether a line is a delimiter of an open multipart. The line
+// need only begin with it (RFC 2046, 5.1.1); if several do, the longest is meant,
+// and of equal ones the innermost. A multipart that has been closed is not
+// opened again by its own delimiter.
+func (s *scanner) delimiter(text []byte) {
+	longest := 0
 	for i := len(s.stack) - 1; i >= 0; i-- {
 		n := s.stack[i]
-		if n.boundary == nil || n.epilogue {
-			continue
+		if len(n.boundary) > longest && !n.epilogue && bytes.HasPrefix(text, n.boundary) {
+			longest = len(n.boundary)
+			s.line, s.match = delimiter, i
+			s.last = bytes.HasPrefix(text[longest:], []byte("--"))
 		}
-		rest, ok := bytes.CutPrefix(text, n.boundary)
-		if !ok || len(rest) > 0 && !bytes.Equal(rest, []byte("--")) {
-			continue
-		}
-		s.closeAbove(i)
-		if len(rest) > 0 || s.parts >= maxParts {
-			n.epilogue = true
-			return true
-		}
-		child := s.open(n, s.offset+uint64(len(line)), false)
-		child.digest = n.digest
-		return true
-	}
-	return false
-}
-
-// closeAbove ends the parts above a place of the stack. The line end before the
-// delimiter belongs to the delimiter.
-func (s *scanner) closeAbove(i int) {
-	for len(s.stack) > i+1 {
-		n := s.stack[len(s.stack)-1]
-		s.stack = s.stack[:len(s.stack)-1]
-		s.finish(n, s.lineEnd, s.linesAtEnd)
 	}
 }
 
-// finish ends a part at an offset before which there are so many line ends.
-func (s *scanner) finish(n *node, end, lines uint64) {
-	if n.inHeader {
-		// The header had no end: there is no body.
-		end = max(end, n.part.GetHeaderOffset())
-		n.part.HeaderSize = end - n.part.GetHeaderOffset()
-		n.part.BodyOffset = end
-		n.inHeader = false
-		s.describe(n)
-		if n.isRoot && n.holder != nil {
-			n.holder.part.Envelope = envelope(parseHeader(n.header))
-		}
-		n.header = nil
-		return
-	}
-	end = max(end, n.part.GetBodyOffset())
-	n.part.Size = end - n.part.GetBodyOffset()
-	if t := n.part.GetType(); t == "TEXT" || t == "MESSAGE" {
-		n.part.Lines = max(lines, n.lines) - n.lines
-	}
-}
-
-// body begins a part's body after the empty line that ended its header.
-func (s *scanner) body(n *node) {
-	n.inHeader = false
-	n.part.HeaderSize = s.offset - n.part.GetHeaderOffset()
-	n.part.BodyOffset = s.offset
-	n.lines = s.lines
-	if n == s.root {
-		s.headerEnd = s.offset
-	}
-	s.describe(n)
-	if n.isRoot && n.holder != nil {
-		n.holder.part.Envelope = envelope(parseHeader(n.header))
-	}
-	if n != s.root {
-		n.header = nil
-	}
+// content takes octets of an ordinary line.
+func (s *scanner) content(p []byte) {
+	n := s.stack[len(s.stack)-1]
 	switch {
-	case n.part.GetType() == "MULTIPART":
-		b := param(n.part.GetParams(), "BOUNDARY")
-		if len(b) == 0 || len(b) > maxBoundary || len(s.stack) >= maxDepth {
-			// Nothing can tell its parts: it is text that claims to be more.
-			n.part.Type, n.part.Subtype = "TEXT", "PLAIN"
-			return
-		}
-		n.boundary = bytes.TrimRight(b, " \t")
-		n.digest = n.part.GetSubtype() == "DIGEST"
-	case n.message && len(s.stack) < maxDepth && s.parts < maxParts:
-		s.open(n, s.offset, true)
-	case n.message:
-		n.message = false
-		n.part.Type, n.part.Subtype = "APPLICATION", "OCTET-STREAM"
-	case n.part.GetType() == "TEXT":
-		html := n.part.GetSubtype() == "HTML"
-		if s.sampleOf == nil || s.sampleIsHTML && !html {
-			s.sampleOf, s.sampleIsHTML, s.sample = n, html, nil
-		}
+	case n.inHeader:
+		n.header = append(n.header, p[:min(len(p), maxHeader-len(n.header))]...)
+	case n.sample != nil:
+		n.sample.add(p)
 	}
+}
+
+// endLine is told that a line ended with a line end of so many octets.
+func (s *scanner) endLine(eol uint64) {
+	if s.line == delimiter {
+		s.closeAbove(s.match, s.before)
+	}
+	s.before = mark{s.offset - eol, s.lines}
+	s.lines++
+	switch s.line {
+	case blank:
+		if n := s.stack[len(s.stack)-1]; n.inHeader {
+			s.body(n)
+		} else {
+			s.content([]byte("\r\n"[2-eol:]))
+		}
+	case delimiter:
+		s.next(s.stack[s.match])
+	}
+	s.line, s.cr = undecided, false
 }
 
 // end is told that the message has no more octets.
 func (s *scanner) end() {
-	if len(s.partial) > 0 {
-		last := s.partial
-		s.partial = nil
-		if len(last) > 2 && last[0] == '-' && !s.inLine && s.delimiter(last) {
-			s.advance(last, false)
-		} else {
-			s.tail(last)
+	if s.line == undecided && len(s.held) > 0 {
+		s.decide(s.held)
+		if s.line == ordinary {
+			s.content(s.held)
 		}
 	}
-	for len(s.stack) > 0 {
-		n := s.stack[len(s.stack)-1]
-		s.stack = s.stack[:len(s.stack)-1]
-		if n.inHeader && n.part.GetHeaderOffset() > s.offset {
-			n.part.HeaderOffset = s.offset
-		}
-		s.finish(n, s.offset, s.lines)
+	if s.line == delimiter {
+		s.closeAbove(s.match, s.before)
+		s.next(s.stack[s.match])
 	}
+	s.closeAbove(-1, mark{s.offset, s.lines})
 	if s.headerEnd == 0 {
 		s.headerEnd = s.offset
 	}
 }
 
-// tail takes a last line that has no end.
-func (s *scanner) tail(line []byte) {
-	top := s.stack[len(s.stack)-1]
-	if top.inHeader && len(top.header)+len(line) <= maxHeader {
-		top.header = append(top.header, line...)
+// closeAbove ends the parts above a place of the stack. Where the innermost must
+// end later, since its header does, so must those around it.
+func (s *scanner) closeAbove(i int, end mark) {
+	for len(s.stack) > i+1 {
+		n := s.stack[len(s.stack)-1]
+		s.stack = s.stack[:len(s.stack)-1]
+		end = s.finish(n, end)
 	}
-	if s.sampleOf == top && len(s.sample) < sampleSize {
-		s.sample = append(s.sample, line[:min(len(line), sampleSize-len(s.sample))]...)
+}
+
+// open begins a part at the current place, in a multipart or as the message that
+// a part holds.
+func (s *scanner) open(parent, holder *node) *node {
+	n := &node{part: &pb.BodyPart{HeaderOffset: s.offset}, inHeader: true, opened: mark{s.offset, s.lines}, holder: holder}
+	if holder != nil {
+		parent = holder
 	}
-	s.advance(line, false)
+	if parent != nil {
+		parent.part.Parts = append(parent.part.Parts, n.part)
+		n.digest = holder == nil && parent.part.GetSubtype() == "DIGEST"
+	}
+	s.parts++
+	s.stack = append(s.stack, n)
+	return n
 }

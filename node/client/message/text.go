@@ -3,204 +3,212 @@ package message
 import (
 	"bytes"
 	"encoding/base64"
-	"html"
 	"io"
-	"mime"
-	"mime/quotedprintable"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/emersion/go-message/charset"
+	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/transform"
 
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
 )
 
-// Decode undoes a Content-Transfer-Encoding, in upper case; known is false for
-// one that is not known, whose octets are returned as they are. Mistakes in the
-// encoding do not end the text: what can be decoded is.
-func Decode(r io.Reader, encoding string) (decoded io.Reader, known bool) {
-	switch encoding {
-	case "", "7BIT", "8BIT", "BINARY":
-		return r, true
-	case "BASE64":
-		return base64.NewDecoder(base64.StdEncoding, &base64Filter{r: r}), true
-	case "QUOTED-PRINTABLE":
-		return quotedprintable.NewReader(r), true
-	}
-	return r, false
-}
-
-// base64Filter drops what is not of the alphabet, as RFC 2045, 6.8 asks, and
-// completes the last group.
-type base64Filter struct {
-	r    io.Reader
-	n    int // octets of the alphabet so far
-	done bool
-	tail string
-}
-
-func (f *base64Filter) Read(p []byte) (int, error) {
-	for {
-		if f.done {
-			if f.tail == "" {
-				return 0, io.EOF
-			}
-			n := copy(p, f.tail)
-			f.tail = f.tail[n:]
-			return n, nil
-		}
-		n, err := f.r.Read(p)
-		out := 0
-		for _, c := range p[:n] {
-			if c == '=' {
-				f.finish()
-				break
-			}
-			if c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '+' || c == '/' {
-				p[out] = c
-				out++
-				f.n++
-			}
-		}
-		if err == io.EOF && !f.done {
-			f.finish()
-			err = nil
-		}
-		if out > 0 || err != nil {
-			return out, err
-		}
-	}
-}
-
-func (f *base64Filter) finish() {
-	f.done = true
-	switch f.n % 4 {
-	case 1:
-		f.tail = "A==" // one character holds no octet: decoded to a zero
-	case 2:
-		f.tail = "=="
-	case 3:
-		f.tail = "="
-	}
-}
-
-// Text returns the text of a part as UTF-8: its transfer encoding undone and its
-// charset converted. An unknown charset is taken for Latin-1, in which every
-// octet means something.
+// Text returns the text of a part as valid UTF-8: its transfer encoding undone
+// and its charset converted. r reads the part's body. What a charset does not
+// explain is taken for Windows-1252, the Latin-1 of practice, in which nearly every
+// octet means something. Errors are those of r.
 func Text(r io.Reader, p *pb.BodyPart) io.Reader {
 	decoded, _ := Decode(r, p.GetEncoding())
-	name := strings.ToLower(string(param(p.GetParams(), "CHARSET")))
-	if name == "" || name == "us-ascii" || name == "utf-8" || name == "utf8" {
-		return decoded
+	return toUTF8(decoded, string(param(p.GetParams(), "CHARSET")))
+}
+
+// toUTF8 converts a text. Conversion itself makes no errors, but U+FFFD.
+func toUTF8(r io.Reader, name string) io.Reader {
+	name = strings.ToLower(strings.TrimSpace(name))
+	if name, _, _ = strings.Cut(name, "*"); isUTF8(name) {
+		return transform.NewReader(r, orLatin1{})
 	}
-	converted, err := charset.Reader(name, decoded)
+	source := &source{r: r}
+	converted, err := charset.Reader(name, source)
 	if err != nil {
-		converted, err = charset.Reader("iso-8859-1", decoded)
+		return transform.NewReader(r, orLatin1{})
 	}
+	source.converted = converted
+	return source.text()
+}
+
+// source remembers how the octets of a text ended, so that what a converter
+// finds wrong with them ends the text without an error.
+type source struct {
+	r         io.Reader
+	err       error
+	converted io.Reader
+}
+
+// Read implements io.Reader for the converter.
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
 	if err != nil {
-		return decoded
+		s.err = err
 	}
-	return converted
+	return n, err
 }
 
-var words = mime.WordDecoder{CharsetReader: charset.Reader}
+// text returns the reader of what has been converted.
+func (s *source) text() io.Reader { return (*convertedText)(s) }
 
-// HeaderText returns a header value as UTF-8, its encoded words decoded (RFC
-// 2047). What cannot be decoded stays.
-func HeaderText(v []byte) string {
-	s := string(v)
-	if strings.Contains(s, "=?") {
-		if d, err := words.DecodeHeader(s); err == nil {
-			s = d
-		}
+type convertedText source
+
+func (t *convertedText) Read(p []byte) (int, error) {
+	n, err := t.converted.Read(p)
+	if err != nil && (t.err == nil || t.err == io.EOF) {
+		err = io.EOF
 	}
-	if utf8.ValidString(s) {
-		return s
-	}
-	r := make([]rune, 0, len(s))
-	for i := 0; i < len(s); i++ {
-		r = append(r, rune(s[i])) // Latin-1: every octet means something
-	}
-	return string(r)
+	return n, err
 }
 
-// Fields calls fn with the name, in lower case, and the value of each field of a
-// header.
-func Fields(header []byte, fn func(name string, value []byte)) {
-	for _, f := range parseHeader(header) {
-		if f.name != "" {
-			fn(f.name, f.value)
-		}
+// isUTF8 reports whether a charset is UTF-8 or less than that.
+func isUTF8(name string) bool {
+	switch name {
+	case "", "us-ascii", "ascii", "utf-8", "utf8", "unknown-8bit", "unknown", "default":
+		return true
 	}
+	return false
 }
 
-// previewLength is in characters (RFC 8970, 3.1: at most 256, 200 recommended).
-const previewLength = 200
+// orLatin1 passes on UTF-8 and takes each octet that is none for a character of
+// Windows-1252.
+type orLatin1 struct{ transform.NopResetter }
 
-// preview makes the preview of what has been kept of a text part.
-func (s *scanner) preview() string {
-	if s.sampleOf == nil {
-		return ""
-	}
-	raw, _ := io.ReadAll(io.LimitReader(Text(bytes.NewReader(s.sample), s.sampleOf.part), 4*sampleSize)) // what was decoded counts
-	text := strings.ToValidUTF8(string(raw), "")
-	if s.sampleIsHTML {
-		text = stripTags(text)
-	}
-	var sb strings.Builder
-	n, space := 0, false
-	for _, c := range text {
-		if unicode.IsSpace(c) || unicode.IsControl(c) {
-			space = n > 0
+// Transform implements transform.Transformer.
+func (orLatin1) Transform(dst, src []byte, atEOF bool) (nDst, nSrc int, err error) {
+	for nSrc < len(src) {
+		c := src[nSrc]
+		if c < utf8.RuneSelf {
+			if nDst == len(dst) {
+				return nDst, nSrc, transform.ErrShortDst
+			}
+			dst[nDst] = c
+			nDst++
+			nSrc++
 			continue
 		}
-		if n+1 >= previewLength {
+		if !atEOF && !utf8.FullRune(src[nSrc:]) {
+			return nDst, nSrc, transform.ErrShortSrc
+		}
+		r, n := utf8.DecodeRune(src[nSrc:])
+		if r == utf8.RuneError && n == 1 {
+			r = charmap.Windows1252.DecodeByte(c)
+		}
+		if nDst+utf8.UTFMax > len(dst) {
+			return nDst, nSrc, transform.ErrShortDst
+		}
+		nDst += utf8.EncodeRune(dst[nDst:], r)
+		nSrc += n
+	}
+	return nDst, nSrc, nil
+}
+
+// HeaderText returns a header value as valid UTF-8, its encoded words decoded
+// (RFC 2047). What cannot be decoded stays as it is. Words of one charset that
+// follow each other are joined before they are converted: some mailers cut
+// characters in two.
+func HeaderText(v []byte) string {
+	if !bytes.Contains(v, []byte("=?")) {
+		return validText(v)
+	}
+	var sb strings.Builder
+	var run []byte // of encoded words, decoded
+	var runCharset string
+	flush := func() {
+		if len(run) > 0 {
+			sb.WriteString(convert(run, runCharset))
+		}
+		run = run[:0]
+	}
+	plain := 0 // where the text begins that has not been written
+	for i := 0; i < len(v); {
+		next := bytes.Index(v[i:], []byte("=?"))
+		if next < 0 {
 			break
 		}
-		if space {
-			sb.WriteByte(' ')
-			n++
-			space = false
+		start := i + next
+		name, text, end, ok := encodedWord(v, start)
+		if !ok {
+			i = start + 2
+			continue
 		}
-		sb.WriteRune(c)
-		n++
+		if between := v[plain:start]; len(run) == 0 || len(bytes.TrimSpace(between)) > 0 {
+			flush()
+			sb.WriteString(validText(between))
+		}
+		if name != runCharset {
+			flush()
+			runCharset = name
+		}
+		run = append(run, text...)
+		i, plain = end, end
 	}
+	flush()
+	sb.WriteString(validText(v[plain:]))
 	return sb.String()
 }
 
-// stripTags leaves the text of HTML, near enough for a preview.
-func stripTags(s string) string {
-	var sb strings.Builder
-	for len(s) > 0 {
-		open := strings.IndexByte(s, '<')
-		if open < 0 {
-			sb.WriteString(s)
-			break
-		}
-		sb.WriteString(s[:open] + " ")
-		s = s[open:]
-		skip := ">"
-		for tag, end := range map[string]string{"<style": "</style>", "<script": "</script>", "<!--": "-->"} {
-			if len(s) >= len(tag) && strings.EqualFold(s[:len(tag)], tag) {
-				skip = end
-			}
-		}
-		end := indexFold(s, skip)
-		if end < 0 {
-			break
-		}
-		s = s[end+len(skip):]
+// maxEncodedWord bounds an encoded word. RFC 2047, 2 allows 75 octets; mailers
+// differ.
+const maxEncodedWord = 16 << 10
+
+// encodedWord parses the encoded word that starts at i: "=?charset?encoding?text?=".
+func encodedWord(v []byte, i int) (name string, text []byte, end int, ok bool) {
+	window := v[i+2 : min(len(v), i+2+maxEncodedWord)]
+	cs, rest, ok1 := bytes.Cut(window, []byte{'?'})
+	enc, rest, ok2 := bytes.Cut(rest, []byte{'?'})
+	raw, after, ok3 := bytes.Cut(rest, []byte("?="))
+	if !ok1 || !ok2 || !ok3 || len(cs) == 0 || len(cs) > 100 || len(enc) != 1 || bytes.ContainsAny(cs, " \t=") {
+		return "", nil, 0, false
 	}
-	return html.UnescapeString(sb.String())
+	switch enc[0] {
+	case 'q', 'Q':
+		text = decodeQ(raw)
+	case 'b', 'B':
+		text = (&base64Step{}).decode(make([]byte, 0, base64.StdEncoding.DecodedLen(len(raw))+3), raw, true)
+	default:
+		return "", nil, 0, false
+	}
+	// The language (RFC 2231, 5) is left out.
+	name, _, _ = strings.Cut(strings.ToLower(string(cs)), "*")
+	return name, text, i + 2 + len(window) - len(after), true
 }
 
-// indexFold is strings.Index without regard to the case of ASCII letters.
-func indexFold(s, sub string) int {
-	for i := 0; i+len(sub) <= len(s); i++ {
-		if strings.EqualFold(s[i:i+len(sub)], sub) {
-			return i
+// decodeQ decodes the "Q" encoding (RFC 2047, 4.2).
+func decodeQ(raw []byte) []byte {
+	text := make([]byte, 0, len(raw))
+	for i := 0; i < len(raw); i++ {
+		switch c := raw[i]; {
+		case c == '_':
+			text = append(text, ' ')
+		case c == '=' && i+2 < len(raw) && isHex(raw[i+1]) && isHex(raw[i+2]):
+			text = append(text, hex(raw[i+1])<<4|hex(raw[i+2]))
+			i += 2
+		default:
+			text = append(text, c)
 		}
 	}
-	return -1
+	return text
+}
+
+func convert(text []byte, name string) string {
+	// It reads from memory, and conversion makes no errors.
+	converted, _ := io.ReadAll(toUTF8(bytes.NewReader(text), name))
+	return string(converted)
+}
+
+// validText takes octets without a charset for UTF-8 (RFC 6532) or what was
+// usual before.
+func validText(v []byte) string {
+	if utf8.Valid(v) {
+		return string(v)
+	}
+	return convert(v, "")
 }
