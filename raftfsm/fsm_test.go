@@ -3,11 +3,13 @@ package raftfsm
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"google.golang.org/protobuf/proto"
+	"pgregory.net/rapid"
 
 	"github.com/quorumail/quorumail/proto/imapnum"
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
@@ -35,6 +37,14 @@ func openDB(t testing.TB, fs vfs.FS) *pebble.DB {
 	return db
 }
 
+// cutConfig draws how much of what was not synced survives a crash.
+func cutConfig(t *rapid.T) vfs.CrashCloneCfg {
+	return vfs.CrashCloneCfg{
+		UnsyncedDataPercent: rapid.SampledFrom([]int{0, 50, 100}).Draw(t, "unsynced data that survives"),
+		RNG:                 rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1)),
+	}
+}
+
 type quiet struct{ t testing.TB }
 
 func (quiet) Infof(string, ...any)                {}
@@ -43,9 +53,13 @@ func (q quiet) Fatalf(format string, args ...any) { q.t.Fatalf(format, args...) 
 
 func newMachine(t testing.TB) *machine {
 	t.Helper()
-	m := &machine{t: t, fs: vfs.NewMem(), time: 1_000_000_000}
+	m := &machine{t: t, fs: vfs.NewCrashableMem(), time: 1_000_000_000}
 	m.db = openDB(t, m.fs)
-	t.Cleanup(func() { _ = m.db.Close() })
+	t.Cleanup(func() {
+		if m.db != nil {
+			_ = m.db.Close()
+		}
+	})
 	m.open()
 	return m
 }

@@ -1,0 +1,293 @@
+// Package model is an account written in the plainest way: lists and maps, every
+// answer found by looking at everything. It says what the state machine must do
+// and shares no code with it, so that a mistake is not made twice. Tests drive
+// both with the same histories.
+package model
+
+import (
+	"slices"
+	"strings"
+)
+
+// Message is a message in a mailbox.
+type Message struct {
+	UID    uint32
+	ModSeq uint64
+	Flags  []string // as first written in the mailbox, sorted
+	Body   string   // names the content
+}
+
+// Mailbox is a mailbox with its whole history.
+type Mailbox struct {
+	ID            uint64
+	UIDValidity   uint32
+	UIDNext       uint32
+	HighestModSeq uint64
+	Messages      []Message
+	// Gone is every message that was ever expunged: UID and the modseq of that.
+	Gone map[uint32]uint64
+	// words are the keywords in the spelling in which they were first used.
+	words []string
+}
+
+// Account is an account. The zero value does not exist; see New.
+type Account struct {
+	ModSeq      uint64
+	Mailboxes   map[string]*Mailbox
+	Subscribed  map[string]bool
+	lastID      uint64
+	uidValidity uint32
+}
+
+// New returns an account with its INBOX, as CreateAccount makes it.
+func New(seed uint32) *Account {
+	a := &Account{Mailboxes: map[string]*Mailbox{}, Subscribed: map[string]bool{}}
+	a.ModSeq = 1
+	a.add("INBOX", seed)
+	return a
+}
+
+func (a *Account) add(name string, seed uint32) *Mailbox {
+	a.lastID++
+	a.uidValidity = max(a.uidValidity+1, seed)
+	m := &Mailbox{ID: a.lastID, UIDValidity: a.uidValidity, UIDNext: 1, HighestModSeq: a.ModSeq, Gone: map[uint32]uint64{}}
+	a.Mailboxes[name] = m
+	return m
+}
+
+// Create makes a mailbox; false if the name is taken.
+func (a *Account) Create(name string, seed uint32) bool {
+	if a.Mailboxes[name] != nil {
+		return false
+	}
+	a.ModSeq++
+	a.add(name, seed)
+	return true
+}
+
+// Delete removes a mailbox; false if there is none or it is INBOX.
+func (a *Account) Delete(name string) bool {
+	if name == "INBOX" || a.Mailboxes[name] == nil {
+		return false
+	}
+	a.ModSeq++
+	delete(a.Mailboxes, name)
+	return true
+}
+
+// Rename renames a mailbox and what lies below it; of INBOX it moves the
+// messages.
+func (a *Account) Rename(from, to string, seed uint32) bool {
+	if a.Mailboxes[from] == nil || a.Mailboxes[to] != nil || from != "INBOX" && strings.HasPrefix(to, from+"/") {
+		return false
+	}
+	if from == "INBOX" {
+		a.ModSeq++
+		m := a.add(to, seed)
+		inbox := a.Mailboxes["INBOX"]
+		for _, msg := range slices.Clone(inbox.Messages) {
+			a.insert(m, msg.Flags, msg.Body)
+			a.drop(inbox, msg.UID)
+		}
+		return true
+	}
+	next := map[string]*Mailbox{}
+	for name, m := range a.Mailboxes {
+		if name == from || strings.HasPrefix(name, from+"/") {
+			name = to + name[len(from):]
+			if a.Mailboxes[name] != nil {
+				return false
+			}
+		}
+		next[name] = m
+	}
+	a.ModSeq++
+	a.Mailboxes = next
+	return true
+}
+
+// Subscribe notes or forgets a subscription.
+func (a *Account) Subscribe(name string, on bool) {
+	if a.Subscribed[name] == on {
+		return
+	}
+	a.ModSeq++
+	if on {
+		a.Subscribed[name] = true
+	} else {
+		delete(a.Subscribed, name)
+	}
+}
+
+// insert puts a message into a mailbox under the account's modseq.
+func (a *Account) insert(m *Mailbox, flags []string, body string) uint32 {
+	uid := m.UIDNext
+	m.UIDNext++
+	m.Messages = append(m.Messages, Message{uid, a.ModSeq, m.spell(flags), body})
+	m.HighestModSeq = a.ModSeq
+	return uid
+}
+
+func (a *Account) drop(m *Mailbox, uid uint32) {
+	m.Messages = slices.DeleteFunc(m.Messages, func(msg Message) bool { return msg.UID == uid })
+	m.Gone[uid] = a.ModSeq
+	m.HighestModSeq = a.ModSeq
+}
+
+// spell returns flags as the mailbox spells them, sorted, each once.
+func (m *Mailbox) spell(flags []string) []string {
+	var out []string
+	for _, f := range flags {
+		if !strings.HasPrefix(f, `\`) {
+			i := slices.IndexFunc(m.words, func(w string) bool { return strings.EqualFold(w, f) })
+			if i < 0 {
+				m.words = append(m.words, f)
+			} else {
+				f = m.words[i]
+			}
+		}
+		if !slices.Contains(out, f) {
+			out = append(out, f)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Append adds messages, all under one modseq, and returns their UIDs; nil if
+// there is no such mailbox.
+func (a *Account) Append(name string, flags []string, bodies ...string) []uint32 {
+	m := a.Mailboxes[name]
+	if m == nil {
+		return nil
+	}
+	a.ModSeq++
+	var uids []uint32
+	for _, b := range bodies {
+		uids = append(uids, a.insert(m, flags, b))
+	}
+	return uids
+}
+
+// Store changes flags. mode is "replace", "add" or "remove"; unchangedSince is
+// nil or the condition. Returned are the messages changed and those left.
+func (a *Account) Store(m *Mailbox, uids []uint32, mode string, flags []string, unchangedSince *uint64) (changed, left []uint32) {
+	type change struct {
+		i     int
+		flags []string
+	}
+	var todo []change
+	met := false
+	for i, msg := range m.Messages {
+		if !slices.Contains(uids, msg.UID) {
+			continue
+		}
+		if unchangedSince != nil && msg.ModSeq > *unchangedSince {
+			left = append(left, msg.UID)
+			continue
+		}
+		met = true
+		todo = append(todo, change{i: i})
+	}
+	if mode == "remove" {
+		// A keyword that the mailbox does not know is no reason to know it.
+		flags = slices.DeleteFunc(slices.Clone(flags), func(f string) bool {
+			return !strings.HasPrefix(f, `\`) && !slices.ContainsFunc(m.words, func(w string) bool { return strings.EqualFold(w, f) })
+		})
+	}
+	if !met {
+		return nil, left
+	}
+	flags = m.spell(flags)
+	next := a.ModSeq + 1
+	for _, c := range todo {
+		msg := &m.Messages[c.i]
+		var now []string
+		switch mode {
+		case "replace":
+			now = flags
+		case "add":
+			now = m.spell(append(slices.Clone(msg.Flags), flags...))
+		case "remove":
+			now = slices.DeleteFunc(slices.Clone(msg.Flags), func(f string) bool { return slices.Contains(flags, f) })
+		}
+		if slices.Equal(now, msg.Flags) {
+			continue
+		}
+		msg.Flags, msg.ModSeq = now, next
+		changed = append(changed, msg.UID)
+	}
+	if len(changed) > 0 {
+		a.ModSeq, m.HighestModSeq = next, next
+	}
+	return changed, left
+}
+
+// Expunge removes the messages with \Deleted, of uids only unless it is nil.
+func (a *Account) Expunge(m *Mailbox, uids []uint32) []uint32 {
+	var gone []uint32
+	for _, msg := range m.Messages {
+		if slices.Contains(msg.Flags, `\Deleted`) && (uids == nil || slices.Contains(uids, msg.UID)) {
+			gone = append(gone, msg.UID)
+		}
+	}
+	if len(gone) > 0 {
+		a.ModSeq++
+		for _, uid := range gone {
+			a.drop(m, uid)
+		}
+	}
+	return gone
+}
+
+// Copy copies messages to another mailbox, or moves them; ok is false if it does
+// not exist.
+func (a *Account) Copy(m *Mailbox, uids []uint32, to string, move bool) (from, into []uint32, ok bool) {
+	dst := a.Mailboxes[to]
+	if dst == nil {
+		return nil, nil, false
+	}
+	var msgs []Message
+	for _, msg := range m.Messages {
+		if slices.Contains(uids, msg.UID) {
+			msgs = append(msgs, msg)
+		}
+	}
+	if len(msgs) == 0 {
+		return nil, nil, true
+	}
+	a.ModSeq++
+	for _, msg := range msgs {
+		from = append(from, msg.UID)
+		into = append(into, a.insert(dst, msg.Flags, msg.Body))
+	}
+	if move {
+		for _, uid := range from {
+			a.drop(m, uid)
+		}
+	}
+	return from, into, true
+}
+
+// Changed returns the messages with a modseq above since.
+func (m *Mailbox) Changed(since uint64) []Message {
+	var list []Message
+	for _, msg := range m.Messages {
+		if msg.ModSeq > since {
+			list = append(list, msg)
+		}
+	}
+	return list
+}
+
+// Vanished returns the UIDs expunged after since, ascending.
+func (m *Mailbox) Vanished(since uint64) []uint32 {
+	var list []uint32
+	for uid, at := range m.Gone {
+		if at > since {
+			list = append(list, uid)
+		}
+	}
+	slices.Sort(list)
+	return list
+}

@@ -1,0 +1,429 @@
+package raftfsm
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+	"pgregory.net/rapid"
+
+	"github.com/quorumail/quorumail/proto/imapnum"
+	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
+	"github.com/quorumail/quorumail/raftfsm/model"
+)
+
+// pair is the state machine and the model, driven with the same history.
+type pair struct {
+	*rapid.T
+	m     *machine
+	model *model.Account
+	log   []Command // all that was applied
+	seq   uint64
+	last  *pb.Entry // of the session, to be repeated
+	res   *pb.Result
+}
+
+var session = []byte("0123456789abcdef")
+
+// do applies an entry under the session's next request id.
+func (p *pair) do(e *pb.Entry) *pb.Result {
+	p.seq++
+	e.Account, e.Version = alice, EntryVersion
+	e.Request = &pb.RequestId{Session: session, Sequence: p.seq}
+	p.m.time += 1e9
+	e.Time = p.m.time
+	p.last = e
+	p.res = p.apply(e)
+	return p.res
+}
+
+func (p *pair) apply(e *pb.Entry) *pb.Result {
+	data, err := proto.Marshal(&pb.EntryBatch{Entries: []*pb.Entry{e}})
+	if err != nil {
+		p.Fatal(err)
+	}
+	p.m.index++
+	cmd := Command{Index: p.m.index, Term: 1, Data: data}
+	p.log = append(p.log, cmd)
+	res, err := p.m.f.ApplyBatch([]Command{cmd})
+	if err != nil {
+		p.Fatal(err)
+	}
+	return res[0][0]
+}
+
+var (
+	someNames = []string{"INBOX", "a", "a/b", "a/b/c", "b", "ä"}
+	someFlags = []string{`\Seen`, `\Deleted`, `\Flagged`, "$Junk", "word", "WORD"}
+)
+
+func (p *pair) name() string { return rapid.SampledFrom(someNames).Draw(p.T, "name") }
+
+func (p *pair) flags() []string {
+	return rapid.SliceOfNDistinct(rapid.SampledFrom(someFlags), 0, 3, rapid.ID).Draw(p.T, "flags")
+}
+
+// mailbox draws a mailbox that exists, by name.
+func (p *pair) mailbox() (string, *model.Mailbox) {
+	name := rapid.SampledFrom(slices.Sorted(maps.Keys(p.model.Mailboxes))).Draw(p.T, "mailbox")
+	return name, p.model.Mailboxes[name]
+}
+
+func (p *pair) uids(m *model.Mailbox) []uint32 {
+	return rapid.SliceOfNDistinct(rapid.Uint32Range(1, m.UIDNext+1), 0, 6, rapid.ID).Draw(p.T, "uids")
+}
+
+func uidSet(uids []uint32) *pb.UidSet {
+	var list []imapnum.UID
+	for _, u := range uids {
+		list = append(list, imapnum.UID(u))
+	}
+	return set(list...)
+}
+
+func numbers(s *pb.UidSet) []uint32 {
+	u, err := imapnum.Unpack(s.GetPacked())
+	if err != nil {
+		return []uint32{0}
+	}
+	var list []uint32
+	for uid := range u.All() {
+		list = append(list, uint32(uid))
+	}
+	return list
+}
+
+func (p *pair) equal(what string, got, want any) {
+	p.Helper()
+	if g, w := fmt.Sprint(got), fmt.Sprint(want); g != w {
+		p.Fatalf("%s: the state machine says %s, the model %s", what, g, w)
+	}
+}
+
+// step does one random thing to both and compares the results.
+func (p *pair) step() {
+	ok := pb.Code_CODE_OK
+	switch rapid.SampledFrom([]string{"append", "append", "append", "store", "store", "expunge", "copy", "create", "delete", "rename", "subscribe", "repeat", "garbage", "compact", "collect"}).Draw(p.T, "step") {
+	case "append":
+		name, flags := p.name(), p.flags()
+		e := p.m.mail(name, flags...)
+		id := string(e.GetAppend().GetMessages()[0].GetEmail().GetBodyId())
+		want := p.model.Append(name, flags, id)
+		res := p.do(e)
+		p.equal("append", numbers(res.GetUids()), want)
+		p.equal("append code", res.GetCode() == ok, want != nil)
+	case "store":
+		_, m := p.mailbox()
+		uids, flags := p.uids(m), p.flags()
+		mode := rapid.SampledFrom([]string{"replace", "add", "remove"}).Draw(p.T, "mode")
+		op := &pb.StoreOp{MailboxId: m.ID, Uids: uidSet(uids), Flags: flags, Mode: map[string]pb.StoreOp_Mode{
+			"replace": pb.StoreOp_MODE_REPLACE, "add": pb.StoreOp_MODE_ADD, "remove": pb.StoreOp_MODE_REMOVE,
+		}[mode]}
+		if rapid.Bool().Draw(p.T, "conditional") {
+			since := rapid.Uint64Range(0, p.model.ModSeq).Draw(p.T, "unchanged since")
+			op.UnchangedSince = &since
+		}
+		changed, left := p.model.Store(m, uids, mode, flags, op.UnchangedSince)
+		res := p.do(&pb.Entry{Op: &pb.Entry_Store{Store: op}})
+		p.equal("stored", numbers(res.GetUids()), changed)
+		p.equal("modified", numbers(res.GetSourceUids()), left)
+	case "expunge":
+		_, m := p.mailbox()
+		op := &pb.ExpungeOp{MailboxId: m.ID}
+		var only []uint32
+		if rapid.Bool().Draw(p.T, "uid expunge") {
+			only = append([]uint32{}, p.uids(m)...)
+			op.Uids = uidSet(only)
+		}
+		want := p.model.Expunge(m, only)
+		res := p.do(&pb.Entry{Op: &pb.Entry_Expunge{Expunge: op}})
+		p.equal("expunged", numbers(res.GetUids()), want)
+	case "copy":
+		_, m := p.mailbox()
+		uids, to, move := p.uids(m), p.name(), rapid.Bool().Draw(p.T, "move")
+		from, into, exists := p.model.Copy(m, uids, to, move)
+		res := p.do(&pb.Entry{Op: &pb.Entry_Copy{Copy: &pb.CopyOp{MailboxId: m.ID, Uids: uidSet(uids), Destination: to, Move: move}}})
+		p.equal("copy", []any{res.GetCode() == ok, numbers(res.GetSourceUids()), numbers(res.GetUids())}, []any{exists, from, into})
+	case "create":
+		name := p.name()
+		res := p.do(create(name))
+		p.equal("create", res.GetCode() == ok, p.model.Create(name, 5))
+	case "delete":
+		name := p.name()
+		res := p.do(&pb.Entry{Op: &pb.Entry_DeleteMailbox{DeleteMailbox: &pb.DeleteMailboxOp{Name: name}}})
+		p.equal("delete", res.GetCode() == ok, p.model.Delete(name))
+	case "rename":
+		from, to := p.name(), p.name()
+		res := p.do(&pb.Entry{Op: &pb.Entry_RenameMailbox{RenameMailbox: &pb.RenameMailboxOp{From: from, To: to, UidValiditySeed: 5}}})
+		p.equal("rename", res.GetCode() == ok, p.model.Rename(from, to, 5))
+	case "subscribe":
+		name, on := p.name(), rapid.Bool().Draw(p.T, "on")
+		p.model.Subscribe(name, on)
+		p.do(&pb.Entry{Op: &pb.Entry_Subscribe{Subscribe: &pb.SubscribeOp{Name: name, Subscribed: on}}})
+	case "repeat":
+		if p.last == nil {
+			return
+		}
+		again := p.apply(p.last)
+		if !again.GetRepeated() {
+			p.Fatalf("%v was done again: %v", p.last, again)
+		}
+		again.Repeated = p.res.GetRepeated()
+		if !proto.Equal(again, p.res) {
+			p.Fatalf("repeated: %v, first: %v", again, p.res)
+		}
+		if p.seq > 1 {
+			stale := proto.CloneOf(p.last)
+			stale.Request.Sequence--
+			p.equal("stale", p.apply(stale).GetCode(), pb.Code_CODE_STALE_REQUEST)
+		}
+	case "garbage":
+		p.m.index++
+		cmd := Command{Index: p.m.index, Term: 1, Data: rapid.SliceOfN(rapid.Byte(), 1, 40).Draw(p.T, "garbage")}
+		p.log = append(p.log, cmd)
+		if _, err := p.m.f.ApplyBatch([]Command{cmd}); err != nil {
+			p.Fatal(err)
+		}
+	case "compact":
+		_, m := p.mailbox()
+		p.do(&pb.Entry{Op: &pb.Entry_CompactQueue{CompactQueue: &pb.CompactQueueOp{
+			MailboxId: m.ID, NewFloor: rapid.Uint64Range(0, p.model.ModSeq).Draw(p.T, "floor"), Limit: rapid.Uint32Range(0, 5).Draw(p.T, "limit"),
+		}}})
+	case "collect":
+		before := p.m.time - rapid.Int64Range(0, 20e9).Draw(p.T, "age")
+		p.do(&pb.Entry{Op: &pb.Entry_Collect{Collect: &pb.CollectOp{
+			BodiesBefore: before, UploadsBefore: before, DeliveriesBefore: before, Limit: rapid.Uint32Range(0, 10).Draw(p.T, "limit"),
+		}}})
+	}
+}
+
+// compare looks at everything that can be observed.
+func (p *pair) compare() {
+	if err := p.m.f.Check(alice); err != nil {
+		p.Fatal(err)
+	}
+	v, err := p.m.f.View()
+	if err != nil {
+		p.Fatal(err)
+	}
+	defer func() { _ = v.Close() }()
+	a, err := v.Account(alice)
+	if err != nil {
+		p.Fatal(err)
+	}
+	p.equal("account's modseq", a.ModSeq(), p.model.ModSeq)
+	infos, subscriptions, err := a.Mailboxes()
+	if err != nil {
+		p.Fatal(err)
+	}
+	var names []string
+	for _, i := range infos {
+		names = append(names, i.GetName())
+	}
+	slices.Sort(names)
+	p.equal("mailboxes", names, slices.Sorted(maps.Keys(p.model.Mailboxes)))
+	p.equal("subscriptions", subscriptions, slices.Sorted(maps.Keys(p.model.Subscribed)))
+	for name, want := range p.model.Mailboxes {
+		box, err := a.MailboxByName(name)
+		if err != nil {
+			p.Fatal(err)
+		}
+		p.compareMailbox(name, box, want)
+	}
+}
+
+func (p *pair) compareMailbox(name string, box *Mailbox, want *model.Mailbox) {
+	i := box.Info()
+	p.equal(name, []any{i.GetId(), i.GetUidValidity(), i.GetUidNext(), i.GetHighestModSeq(), i.GetExists()},
+		[]any{want.ID, want.UIDValidity, want.UIDNext, want.HighestModSeq, len(want.Messages)})
+	show := func(msgs []model.Message) (list []string) {
+		for _, m := range msgs {
+			list = append(list, fmt.Sprint(m.UID, m.ModSeq, m.Flags))
+		}
+		return list
+	}
+	spell := func(s *pb.MessageState) string {
+		flags := imapnum.SystemFlags(s.GetSystemFlags()).Names()
+		for _, k := range s.GetKeywords() {
+			flags = append(flags, i.GetKeywords()[k])
+		}
+		slices.Sort(flags)
+		return fmt.Sprint(s.GetUid(), s.GetModSeq(), flags)
+	}
+	var bodies, wantBodies []string
+	err := box.Messages(imapnum.SetOfRange(1, 1<<32-1), func(m *pb.FetchedMessage) (bool, error) {
+		e, err := box.a.Email(m.GetEmailId())
+		bodies = append(bodies, string(e.GetBodyId()))
+		return true, err
+	})
+	if err != nil {
+		p.Fatal(err)
+	}
+	for _, m := range want.Messages {
+		wantBodies = append(wantBodies, m.Body)
+	}
+	p.equal(name+": bodies", bodies, wantBodies)
+	var here []uint32
+	for _, m := range want.Messages {
+		here = append(here, m.UID)
+	}
+	for since := uint64(0); since <= p.model.ModSeq; since++ {
+		var changed []string
+		vanished, err := box.Changes(Since{ModSeq: imapnum.ModSeq(since)}, func(s *pb.MessageState) error {
+			changed = append(changed, spell(s))
+			return nil
+		})
+		if err != nil {
+			p.Fatal(err)
+		}
+		p.equal(fmt.Sprint(name, ": changed since ", since), changed, show(want.Changed(since)))
+		// What vanished may name more than was expunged since, but nothing that is
+		// there and nothing that never was; above the floor and without merged
+		// records it is exact.
+		got := numbers(packed(vanished))
+		for _, uid := range want.Vanished(since) {
+			if !slices.Contains(got, uid) {
+				p.Fatalf("%s: since %d: %d is not told to have vanished: %v", name, since, uid, got)
+			}
+		}
+		for _, uid := range got {
+			if slices.Contains(here, uid) || uid == 0 || uid >= want.UIDNext {
+				p.Fatalf("%s: since %d: %d is told to have vanished", name, since, uid)
+			}
+		}
+		p.resync(box, want, since)
+	}
+}
+
+// resync checks a client that was here at since and knows some of the messages
+// that there were: with what it is told it must know those of them that are
+// left, and no others.
+func (p *pair) resync(box *Mailbox, want *model.Mailbox, since uint64) {
+	var cached, left []imapnum.UID
+	for uid := imapnum.UID(1); uid < imapnum.UID(want.UIDNext); uid += 1 + imapnum.UID(since%2) {
+		if at, gone := want.Gone[uint32(uid)]; gone && at <= since {
+			continue // expunged before: the client knew that
+		}
+		cached = append(cached, uid)
+		if _, gone := want.Gone[uint32(uid)]; !gone {
+			left = append(left, uid)
+		}
+	}
+	known := imapnum.SetOf(cached...)
+	vanished, err := box.Changes(Since{ModSeq: imapnum.ModSeq(since), Known: &known, NoChanged: true}, nil)
+	if err != nil {
+		p.Fatal(err)
+	}
+	if rest := known.Subtract(vanished); !rest.Equal(imapnum.SetOf(left...)) {
+		p.Fatalf("a client that knew %v at %d is left with %v, there are %v", known, since, rest, left)
+	}
+	if extra := vanished.Subtract(known); !extra.Empty() {
+		p.Fatalf("told of %v, which the client did not name", extra)
+	}
+}
+
+func (f *FSM) hashForTest(t interface{ Fatal(...any) }) string {
+	v, err := f.View()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = v.Close() }()
+	sum, n, err := v.Hash()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%x of %d", sum, n)
+}
+
+// Random histories: the state machine does what the model does, whatever is
+// observed; another replica with other batches, and one that was brought up by
+// an export, hold the same keyspace; a crash loses nothing that replay does not
+// bring back.
+func TestEqualsModel(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		p := &pair{T: rt, m: newMachine(t), model: model.New(7)}
+		defer func() { _ = p.m.db.Close(); p.m.db = nil }()
+		p.do(newAccount())
+		for range rapid.IntRange(1, 25).Draw(rt, "steps") {
+			p.step()
+			switch rapid.IntRange(0, 12).Draw(rt, "restart") {
+			case 0:
+				p.crash()
+			case 1:
+				p.reopen()
+			}
+		}
+		p.compare()
+		p.otherReplicas(t)
+	})
+}
+
+// reopen closes the store properly.
+func (p *pair) reopen() {
+	if err := p.m.db.Flush(); err != nil {
+		p.Fatal(err)
+	}
+	if err := p.m.db.Close(); err != nil {
+		p.Fatal(err)
+	}
+	p.m.db = openDB(p.m.t, p.m.fs)
+	p.m.open()
+}
+
+// crash loses what the store has not flushed, and replays the log.
+func (p *pair) crash() {
+	before := p.m.f.hashForTest(p)
+	if rapid.Bool().Draw(p.T, "flushed before") {
+		if err := p.m.db.Flush(); err != nil {
+			p.Fatal(err)
+		}
+	}
+	clone := p.m.fs.CrashClone(cutConfig(p.T))
+	_ = p.m.db.Close() // of the old disk
+	p.m.fs = clone
+	p.m.db = openDB(p.m.t, clone)
+	p.m.open()
+	durable, err := p.m.f.DurableApplied()
+	if err != nil || durable != p.m.index {
+		p.Fatalf("durable index %d after a crash, applied %d; %v", durable, p.m.index, err)
+	}
+	if _, err := p.m.f.ApplyBatch(p.log); err != nil {
+		p.Fatal(err)
+	}
+	p.m.index, _ = p.m.f.Applied()
+	p.equal("after a crash and replay", p.m.f.hashForTest(p), before)
+}
+
+// otherReplicas applies the same log in other batches, and takes an export in.
+func (p *pair) otherReplicas(t *testing.T) {
+	want := p.m.f.hashForTest(p)
+	other := newMachine(t)
+	defer func() { _ = other.db.Close(); other.db = nil }()
+	for rest := p.log; len(rest) > 0; {
+		n := rapid.IntRange(1, min(8, len(rest))).Draw(p.T, "batch")
+		if _, err := other.f.ApplyBatch(rest[:n]); err != nil {
+			p.Fatal(err)
+		}
+		rest = rest[n:]
+	}
+	p.equal("in other batches", other.f.hashForTest(p), want)
+	v, err := p.m.f.View()
+	if err != nil {
+		p.Fatal(err)
+	}
+	defer func() { _ = v.Close() }()
+	var export bytes.Buffer
+	if err := v.Export(&export); err != nil {
+		p.Fatal(err)
+	}
+	third := newMachine(t)
+	defer func() { _ = third.db.Close(); third.db = nil }()
+	if err := third.f.Import(io.Reader(&export)); err != nil {
+		p.Fatal(err)
+	}
+	p.equal("from an export", third.f.hashForTest(p), want)
+}
