@@ -104,3 +104,39 @@ func TestTranscripts(t *testing.T) {
 func TestTranscriptsReplicated(t *testing.T) {
 	runAll(t, nodetest.Start(t, nodetest.Options{Nodes: 3, Shards: 2}), nil)
 }
+
+// Transcripts on three replicas whose leader is killed in the middle: the
+// connections stay, and nothing that the client is told differs.
+func TestTranscriptsWithLeaderKilled(t *testing.T) {
+	c := nodetest.Start(t, nodetest.Options{Nodes: 3, Shards: 1})
+	addr, _ := front(t, c, nil)
+	all := scripts(t)
+	for n, name := range []string{
+		"append-multi", "condstore-unchangedsince", "expunge-not-during-fetch", "idle", "move-vanished", "qresync-select",
+		"qresync-uid-fetch-vanished", "rename", "search-keys", "searchres", "store-told-to-others", "vanished-only-shown",
+	} {
+		s := all[name]
+		if s == nil {
+			t.Fatalf("no transcript %q", name)
+		}
+		t.Run(name, func(t *testing.T) {
+			user := fmt.Sprintf("user%d@example.org", n)
+			c.CreateAccount(t, user, "secret")
+			killAt := 1 + n%max(len(s.Steps)-1, 1)
+			killed := ""
+			transcript.Run(t, s, transcript.Server{
+				User: user, Password: "secret", Timeout: 30 * time.Second,
+				Dial: func() (net.Conn, error) { return net.Dial("tcp", addr) },
+				Between: func(step int) {
+					if step == killAt {
+						killed = c.KillLeader(t, user)
+					}
+				},
+			})
+			if killed != "" {
+				c.Restart(t, killed)
+			}
+		})
+	}
+	c.HashesEqual(t)
+}

@@ -1,0 +1,146 @@
+package imapfront_test
+
+import (
+	"bufio"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/quorumail/quorumail/imapfront"
+	"github.com/quorumail/quorumail/imapfront/wire"
+	"github.com/quorumail/quorumail/node/nodetest"
+)
+
+// talk sends octets and returns all that the server says until it closes or is
+// silent for a while.
+func talk(t testing.TB, addr, send string) string {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }() // it has been read to its end
+	go func() { _, _ = io.WriteString(c, send) }()
+	_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	got, _ := io.ReadAll(c) // the server closes, or the deadline shows in what is missing
+	return string(got)
+}
+
+// Input that is no IMAP gets a clear answer and the connection's end.
+func TestBadInputIsAnswered(t *testing.T) {
+	addr, srv := front(t, nodetest.Start(t, nodetest.Options{Nodes: 1, Shards: 1}), func(cfg *imapfront.Config) {
+		cfg.Limits = wire.Limits{Line: 1000, Append: 1000}
+	})
+	for name, c := range map[string]struct{ send, want string }{
+		"TLS hello":         {"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "* BYE"},
+		"HTTP":              {"GET / HTTP/1.1\r\nHost: x\r\n\r\n" + strings.Repeat("Header: x\r\n", 20), "* BYE"},
+		"garbage":           {strings.Repeat("\x00\xff\x01 \r\n", 50), "* BYE"},
+		"endless line":      {strings.Repeat("x", 2<<20), "* BYE [TOOBIG]"},
+		"guessing":          {strings.Repeat("a login x y\r\n", 20), "* BYE too many failed logins"},
+		"unknown commands":  {strings.Repeat("a nonsense\r\n", 20), "a BAD unknown command"},
+		"literal too large": {"a login {99999999}\r\nb logout\r\n", "a NO [TOOBIG]"},
+		"after logout":      {"a logout\r\nb noop\r\n", "a OK"},
+	} {
+		if got := talk(t, addr, c.send); !strings.Contains(got, c.want) {
+			t.Errorf("%s: %.300q, want %q", name, got, c.want)
+		}
+	}
+	awaitConns(t, srv, 0)
+}
+
+func awaitConns(t testing.TB, srv *imapfront.Server, n int) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); srv.Conns() != n; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d connections, want %d", srv.Conns(), n)
+		}
+	}
+}
+
+// Connections that are opened and abandoned leave nothing behind.
+func TestAbandonedConnections(t *testing.T) {
+	addr, srv := front(t, nodetest.Start(t, nodetest.Options{Nodes: 1, Shards: 1}), nil)
+	before := runtime.NumGoroutine()
+	for round := range 10 {
+		var conns []net.Conn
+		for i := range 100 {
+			c, err := net.Dial("tcp", addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if i%3 == 0 {
+				_, _ = fmt.Fprintf(c, "a%d login x {5}\r\n", round) // and never the literal
+			}
+			conns = append(conns, c)
+		}
+		for _, c := range conns {
+			_ = c.Close()
+		}
+	}
+	awaitConns(t, srv, 0)
+	for deadline := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before+20; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d goroutines, before %d", runtime.NumGoroutine(), before)
+		}
+	}
+}
+
+func TestTooManyConnections(t *testing.T) {
+	addr, srv := front(t, nodetest.Start(t, nodetest.Options{Nodes: 1, Shards: 1}), func(cfg *imapfront.Config) { cfg.MaxConns = 1 })
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }() // it was only there
+	if line, err := bufio.NewReader(c).ReadString('\n'); err != nil || !strings.HasPrefix(line, "* OK") {
+		t.Fatalf("%q, %v", line, err)
+	}
+	awaitConns(t, srv, 1)
+	if got := talk(t, addr, ""); !strings.HasPrefix(got, "* BYE [UNAVAILABLE]") {
+		t.Errorf("%q", got)
+	}
+}
+
+// RFC 9051, 6.2.1: STARTTLS; before it no password is taken, and octets that were
+// sent along with the command are not taken for a part of the secured stream.
+func TestStartTLS_RFC9051_6_2_1(t *testing.T) {
+	cluster := nodetest.Start(t, nodetest.Options{Nodes: 1, Shards: 1})
+	cluster.CreateAccount(t, "alice@example.org", "secret")
+	cert := certificate(t)
+	addr, _ := front(t, cluster, func(cfg *imapfront.Config) { cfg.TLS = &tls.Config{Certificates: []tls.Certificate{cert}} })
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }() // it has been read
+	r := bufio.NewReader(c)
+	expect := func(r *bufio.Reader, want string) {
+		t.Helper()
+		for {
+			line, err := r.ReadString('\n')
+			if err != nil {
+				t.Fatalf("want %q: %v", want, err)
+			}
+			if strings.Contains(line, want) {
+				return
+			}
+		}
+	}
+	expect(r, "STARTTLS LOGINDISABLED")
+	_, _ = io.WriteString(c, "a login alice@example.org secret\r\n")
+	expect(r, "a NO [PRIVACYREQUIRED]")
+	_, _ = io.WriteString(c, "b starttls\r\n")
+	expect(r, "b OK")
+	tc := tls.Client(c, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // the test's own certificate
+	_, _ = io.WriteString(tc, "c login alice@example.org secret\r\n")
+	expect(bufio.NewReader(tc), "c OK")
+
+	if got := talk(t, addr, "b starttls\r\nc login alice@example.org secret\r\n"); strings.Contains(got, "c OK") {
+		t.Errorf("a command before the handshake was done: %q", got)
+	}
+}
