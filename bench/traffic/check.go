@@ -73,7 +73,7 @@ func number(word []byte) (uint32, bool) {
 // checkNumbered judges EXISTS, RECENT, EXPUNGE and FETCH.
 func (c *Conn) checkNumbered(n uint32, rest, line []byte) error {
 	v := &c.view
-	name := keyword(append([]byte("*"), rest...))
+	name := firstWord(bytes.TrimPrefix(rest, []byte(" ")))
 	switch {
 	case bytes.EqualFold(name, []byte("FETCH")):
 		if n == 0 || n > v.exists {

@@ -71,10 +71,14 @@ func (c *Conn) readLiteral(buf []byte, size int64, stream literalFunc) ([]byte, 
 		return nil, violation(buf, "a literal of at most %d octets, it has %d", maxLiteral, size)
 	}
 	buf = fmt.Appendf(buf, "{%d}\r\n", size)
-	at := len(buf)
-	buf = append(buf, make([]byte, size)...)
-	if _, err := io.ReadFull(c.r, buf[at:]); err != nil {
-		return nil, fmt.Errorf("inside a literal: %w", err)
+	// In steps: memory follows what is sent, not what is announced.
+	for size > 0 {
+		at, step := len(buf), min(size, 256<<10)
+		buf = append(buf, make([]byte, step)...)
+		if _, err := io.ReadFull(c.r, buf[at:]); err != nil {
+			return nil, fmt.Errorf("inside a literal: %w", err)
+		}
+		size -= step
 	}
 	return buf, nil
 }
@@ -139,11 +143,14 @@ func keyword(line []byte) []byte {
 	if len(line) < 2 {
 		return nil
 	}
-	word := line[2:]
-	if i := bytes.IndexByte(word, ' '); i >= 0 {
-		word = word[:i]
+	return firstWord(line[2:])
+}
+
+func firstWord(b []byte) []byte {
+	if i := bytes.IndexByte(b, ' '); i >= 0 {
+		return b[:i]
 	}
-	return word
+	return b
 }
 
 func isStatusWord(word []byte) bool {

@@ -16,9 +16,9 @@ const maxRanges = 4 << 20
 // the grammar allows.
 func ParseSet(s string) (imapnum.Set, error) {
 	var ranges []imapnum.Range
-	for s != "" || len(ranges) == 0 {
+	for more := true; more; {
 		var item string
-		item, s, _ = strings.Cut(s, ",")
+		item, s, more = strings.Cut(s, ",")
 		first, last, isRange := strings.Cut(item, ":")
 		a, err := parseUID(first)
 		if err != nil {
