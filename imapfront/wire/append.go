@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"fmt"
 	"io"
 )
@@ -18,24 +19,16 @@ func (b *literalBody) Read(p []byte) (int, error) {
 	if b.left == 0 {
 		return 0, io.EOF
 	}
-	if int64(len(p)) > b.left {
-		p = p[:b.left]
-	}
-	n, err := b.r.br.Read(p)
+	n, err := b.r.in.Read(p[:min(int64(len(p)), b.left)])
 	b.left -= int64(n)
-	if err == io.EOF && b.left > 0 {
-		err = io.ErrUnexpectedEOF
-	}
 	if err == io.EOF {
-		err = nil
+		err = io.ErrUnexpectedEOF
 	}
 	return n, err
 }
 
-func (b *literalBody) discard() error {
-	_, err := io.Copy(io.Discard, b)
-	return err
-}
+// errNoLiteral says that a literal was to be read where none is.
+var errNoLiteral = errors.New("wire: no literal has been announced")
 
 // LiteralBody returns the octets of the message literal that Append or
 // AppendMessage has announced. The client is asked for them first if it waits.
@@ -43,7 +36,7 @@ func (b *literalBody) discard() error {
 func (r *Reader) LiteralBody() (io.Reader, error) {
 	b := r.body
 	if b == nil || b.started {
-		return nil, fmt.Errorf("wire: no literal has been announced")
+		return nil, errNoLiteral
 	}
 	if !b.lit.NonSync {
 		if err := r.cont(); err != nil {
@@ -56,86 +49,59 @@ func (r *Reader) LiteralBody() (io.Reader, error) {
 
 // RefuseLiteral gives up the APPEND whose literal was announced or is being
 // read: a client that waits is not asked for its octets, what it sends unasked
-// is read and dropped up to a bound, past which the error is final.
+// is read and dropped up to a bound, past which the error is final. Without such
+// an APPEND it does nothing.
 func (r *Reader) RefuseLiteral() error {
 	b := r.body
-	if b == nil {
+	r.body = nil
+	if b == nil || !b.lit.NonSync && !b.started {
 		return nil
 	}
-	if b.lit.NonSync || b.started {
-		// Beyond the bound it is cheaper for all to part.
-		if b.left > max(maxDrop, r.limits.Append) {
-			return fmt.Errorf("%w: literal of %d octets", ErrTooLong, b.left)
-		}
-		b.started = true
-		if err := b.discard(); err != nil {
-			return err
-		}
-		if err := r.readLine(r.limits.Line); err != nil {
-			return err
-		}
-		r.body = nil
-		return r.dropRest()
+	// Beyond the bound it is cheaper for all to part.
+	if b.left > max(maxDrop, r.limits.Append) {
+		return fmt.Errorf("%w: literal of %d octets", ErrTooLong, b.left)
 	}
-	r.body = nil
-	return nil
-}
-
-// dropRest drops what follows of a refused MULTIAPPEND.
-func (r *Reader) dropRest() error {
-	var dropped int64
-	for {
-		size, nonSync, ok := trailingLiteral(r.line)
-		if !ok || !nonSync {
-			return nil
-		}
-		if dropped += size; size > r.limits.Append || dropped > 4*r.limits.Append {
-			return fmt.Errorf("%w: literal of %d octets", ErrTooLong, size)
-		}
-		if _, err := io.CopyN(io.Discard, r.br, size); err != nil {
-			return err
-		}
-		if err := r.readLine(r.limits.Line); err != nil {
-			return err
-		}
+	if err := r.discard(b.left); err != nil {
+		return err
 	}
+	if err := r.dropToLineEnd(); err != nil {
+		return err
+	}
+	return r.dropLiterals() // more messages (RFC 3502)
 }
 
 // AppendMessage reads on in an APPEND after a message's octets: either the next
 // message (MULTIAPPEND, RFC 3502), or the end of the command: then more is
-// false. A *SyntaxError has no tag.
+// false. A *SyntaxError has no tag; the command is over.
 func (r *Reader) AppendMessage() (msg AppendMessage, more bool, err error) {
+	p := &parser{r: r}
 	if b := r.body; b != nil {
-		if err := b.discard(); err != nil {
-			return msg, false, err
-		}
-		utf8 := b.lit.UTF8
-		r.body = nil
-		if err := r.readLine(r.limits.Line); err != nil {
-			return msg, false, err
-		}
-		if utf8 {
-			p := &parser{r: r}
-			p.char(')')
-			if p.err != nil {
-				return msg, false, r.resync("", p.err)
+		if !b.started {
+			if _, err := r.LiteralBody(); err != nil {
+				return msg, false, err
 			}
 		}
+		if err := r.discard(b.left); err != nil {
+			return msg, false, err
+		}
+		r.body = nil
+		if p.err = r.nextLine(); p.err == nil && b.lit.UTF8 {
+			p.char(')')
+		}
 	}
-	p := &parser{r: r}
-	if p.rest() == 0 {
+	if p.err == nil && !p.more() {
 		return msg, false, nil
 	}
 	p.sp()
 	msg = p.appendMessage()
 	if p.err != nil {
-		return msg, false, r.resync("", p.err)
+		return AppendMessage{}, false, r.resync("", p.err)
 	}
 	return msg, true, nil
 }
 
 // appendMessage parses flags, date and the announcement of a message literal,
-// which must end the line.
+// which must end the line (RFC 3502; RFC 6855, 4).
 func (p *parser) appendMessage() (msg AppendMessage) {
 	if p.peek() == '(' {
 		msg.Flags = p.flagList()
@@ -150,19 +116,16 @@ func (p *parser) appendMessage() (msg AppendMessage) {
 		p.char('(')
 		msg.Literal.UTF8 = true
 	}
-	if p.peek() == '~' {
-		p.char('~')
-		msg.Literal.Binary = true
-	}
+	msg.Literal.Binary = p.try('~')
 	if p.err != nil {
 		return msg
 	}
-	size, nonSync, ok := parseLiteral(p.r.line[p.r.at:])
-	if !ok {
+	size, nonSync, start, ok := literalAt(p.r.line)
+	switch {
+	case !ok || start != p.r.at:
 		p.fail("want a message literal")
 		return msg
-	}
-	if msg.Literal.UTF8 && !msg.Literal.Binary {
+	case msg.Literal.UTF8 && !msg.Literal.Binary:
 		p.fail("want a literal8 in UTF8 (…)")
 		return msg
 	}

@@ -87,7 +87,10 @@ func (p *parser) arguments(name string) Command {
 		return p.authenticate()
 	case "ENABLE":
 		e := Enable{Capabilities: []string{p.atom()}}
-		for p.try(' ') && p.rest() > 0 {
+		for p.more() && p.try(' ') {
+			if len(e.Capabilities) >= maxItems {
+				p.fail("too many capabilities")
+			}
 			e.Capabilities = append(e.Capabilities, p.atom())
 		}
 		return e
@@ -148,7 +151,7 @@ func (p *parser) id() Command {
 // authenticate parses the mechanism and the initial response (RFC 4959).
 func (p *parser) authenticate() Command {
 	a := Authenticate{Mechanism: p.atom()}
-	if !p.try(' ') {
+	if !p.more() || !p.try(' ') {
 		return a
 	}
 	text := p.take(func(c byte) bool { return c > ' ' && c < 0x7f })
@@ -167,7 +170,7 @@ func (p *parser) authenticate() Command {
 // sel parses SELECT and EXAMINE with their parameters (RFC 4466, RFC 7162, 7).
 func (p *parser) sel(readOnly bool) Command {
 	s := Select{Mailbox: p.mailbox(), ReadOnly: readOnly}
-	if !p.try(' ') || p.rest() == 0 {
+	if !p.more() || !p.try(' ') {
 		return s
 	}
 	p.list(func() {
@@ -191,7 +194,7 @@ func (p *parser) qresync() *QResync {
 	p.char('(')
 	q.UIDValidity = p.nzNumber()
 	p.sp()
-	q.ModSeq = p.modSeq()
+	q.ModSeq = p.nzModSeq()
 	if p.try(' ') {
 		if p.peek() != '(' {
 			q.KnownUIDs = p.uidSet()
@@ -237,7 +240,7 @@ func (p *parser) uidSet() imap.UIDSet {
 
 func (p *parser) create() Command {
 	c := Create{Mailbox: p.mailbox()}
-	if !p.try(' ') || p.rest() == 0 {
+	if !p.more() || !p.try(' ') {
 		return c
 	}
 	p.list(func() {
@@ -246,12 +249,25 @@ func (p *parser) create() Command {
 			return
 		}
 		p.sp()
-		p.list(func() {
-			p.char('\\')
-			c.SpecialUse = append(c.SpecialUse, `\`+p.take(isAtomChar))
-		})
+		p.list0(func() { c.SpecialUse = append(c.SpecialUse, p.specialUse()) })
 	})
 	return c
+}
+
+// specialUse reads a use-attr (RFC 6154, 6): those that are known as RFC 6154, 2
+// and RFC 8457 spell them.
+func (p *parser) specialUse() string {
+	p.char('\\')
+	attr := p.take(isAtomChar)
+	if attr == "" {
+		p.fail("want a special use")
+	}
+	for _, known := range []string{"All", "Archive", "Drafts", "Flagged", "Important", "Junk", "Sent", "Trash"} {
+		if strings.EqualFold(attr, known) {
+			attr = known
+		}
+	}
+	return `\` + attr
 }
 
 // statusItems parses the items of STATUS (RFC 9051, 6.3.11 and extensions).
@@ -266,9 +282,6 @@ func (p *parser) statusItems() []StatusItem {
 			p.fail("unknown status item")
 		}
 	})
-	if len(items) == 0 {
-		p.fail("no status items")
-	}
 	return items
 }
 
@@ -309,7 +322,10 @@ func (p *parser) store(uid bool) Command {
 		return s
 	}
 	s.Flags = []string{p.flag()}
-	for p.rest() > 1 && p.try(' ') {
+	for p.more() && p.try(' ') {
+		if len(s.Flags) >= maxItems {
+			p.fail("too many flags")
+		}
 		s.Flags = append(s.Flags, p.flag())
 	}
 	return s

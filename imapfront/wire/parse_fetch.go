@@ -1,8 +1,6 @@
 package wire
 
-import (
-	"strings"
-)
+import "strings"
 
 // fetch parses FETCH (RFC 9051, 6.4.5) with its modifiers (RFC 7162, 3.1.4.1 and
 // 3.2.6).
@@ -11,21 +9,15 @@ func (p *parser) fetch(uid bool) Command {
 	p.sp()
 	if p.peek() == '(' {
 		p.list(func() { f.Items = append(f.Items, p.fetchItem()) })
-		if len(f.Items) == 0 {
-			p.fail("no items")
-		}
 	} else {
 		f.Items = p.fetchMacro()
 	}
-	if p.rest() > 1 && p.try(' ') {
+	if p.more() && p.try(' ') {
 		p.list(func() {
 			switch name := p.atom(); {
 			case name == "CHANGEDSINCE" && f.ChangedSince == nil:
 				p.sp()
-				n := p.modSeq()
-				if n == 0 {
-					p.fail("CHANGEDSINCE needs a mod-sequence above 0")
-				}
+				n := p.nzModSeq()
 				f.ChangedSince = &n
 			case name == "VANISHED" && !f.Vanished:
 				f.Vanished = true
@@ -68,8 +60,9 @@ func (p *parser) fetchItem() FetchItem {
 	case "FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODYSTRUCTURE", "UID", "MODSEQ", "EMAILID", "THREADID", "SAVEDATE":
 		return FetchItem{Name: name}
 	case "PREVIEW":
-		// RFC 8970, 3.1: LAZY allows an answer of NIL; ours is always at hand.
-		if p.rest() > 1 && p.r.line[p.r.at] == ' ' && p.r.line[p.r.at+1] == '(' {
+		// RFC 8970, 4.1: LAZY allows an answer of NIL; ours is always at hand. What
+		// else is in parentheses may be a modifier of the whole FETCH.
+		if p.peek() == ' ' && p.ahead(2, "LAZY") {
 			p.sp()
 			p.list(func() {
 				if p.atom() != "LAZY" {
@@ -116,9 +109,6 @@ func (p *parser) section(label string, peek bool) *Section {
 		case "HEADER.FIELDS", "HEADER.FIELDS.NOT":
 			p.sp()
 			p.list(func() { s.Fields = append(s.Fields, p.astring()) })
-			if len(s.Fields) == 0 {
-				p.fail("no header fields")
-			}
 		default:
 			p.fail("unknown section")
 		}
@@ -128,12 +118,16 @@ func (p *parser) section(label string, peek bool) *Section {
 	return s
 }
 
+// maxPartDepth bounds the numbers of a part; no message's structure is described
+// so deeply.
+const maxPartDepth = 200
+
 // partNumbers parses section-part, and the dot after it if a word follows.
 func (p *parser) partNumbers() []uint32 {
 	var part []uint32
 	for isDigit(p.peek()) {
 		part = append(part, p.nzNumber())
-		if len(part) > maxDepth {
+		if len(part) > maxPartDepth {
 			p.fail("parts nested too deeply")
 		}
 		if p.peek() == ']' {
@@ -152,7 +146,7 @@ func (p *parser) binary(peek, partial bool) *Section {
 	p.char('[')
 	for p.err == nil && isDigit(p.peek()) {
 		s.Part = append(s.Part, p.nzNumber())
-		if len(s.Part) > maxDepth {
+		if len(s.Part) > maxPartDepth {
 			p.fail("parts nested too deeply")
 		}
 		if !p.try('.') {

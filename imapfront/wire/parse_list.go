@@ -1,5 +1,9 @@
 package wire
 
+// maxPatterns bounds the octets of all patterns of a LIST, with the reference
+// before each: every mailbox is compared with all of them.
+const maxPatterns = 8192
+
 // listCommand parses LIST (RFC 9051, 6.3.9; RFC 5258; RFC 5819) and LSUB (RFC
 // 3501, 6.3.9).
 func (p *parser) listCommand(lsub bool) Command {
@@ -14,13 +18,17 @@ func (p *parser) listCommand(lsub bool) Command {
 	if !lsub && p.peek() == '(' {
 		l.Extended = true
 		p.list(func() { l.Patterns = append(l.Patterns, p.listMailbox()) })
-		if len(l.Patterns) == 0 {
-			p.fail("no patterns")
-		}
 	} else {
 		l.Patterns = []string{p.listMailbox()}
 	}
-	if lsub || p.rest() < 2 || !p.try(' ') {
+	octets := len(l.Reference) * len(l.Patterns)
+	for _, pattern := range l.Patterns {
+		octets += len(pattern)
+	}
+	if octets > maxPatterns {
+		p.fail("patterns too long")
+	}
+	if lsub || !p.more() || !p.try(' ') {
 		return l
 	}
 	l.Extended = true
@@ -28,7 +36,7 @@ func (p *parser) listCommand(lsub bool) Command {
 		p.fail("want RETURN")
 	}
 	p.sp()
-	p.list(func() {
+	p.list0(func() {
 		switch p.atom() {
 		case "SUBSCRIBED":
 			l.Return.Subscribed = true
@@ -49,7 +57,7 @@ func (p *parser) listCommand(lsub bool) Command {
 // listSelect parses the selection options. RECURSIVEMATCH needs another that
 // selects (RFC 5258, 3.1).
 func (p *parser) listSelect(l *List) {
-	p.list(func() {
+	p.list0(func() {
 		switch p.atom() {
 		case "SUBSCRIBED":
 			l.Select.Subscribed = true
@@ -94,12 +102,4 @@ func (p *parser) listMailbox() string {
 		p.fail("want a pattern")
 	}
 	return p.decoded(s)
-}
-
-func (p *parser) decoded(s string) string {
-	name, err := p.r.decodeMailbox(s)
-	if err != nil {
-		p.fail(err.Error())
-	}
-	return name
 }

@@ -28,7 +28,7 @@ func (p *parser) search(uid bool) Command {
 
 func (p *parser) searchReturn() *SearchReturn {
 	r := &SearchReturn{}
-	p.list(func() {
+	p.list0(func() {
 		switch p.atom() {
 		case "MIN":
 			r.Min = true
@@ -55,13 +55,10 @@ func (p *parser) searchKeys(count *int, inner bool) SearchKey {
 	var keys SearchAnd
 	for p.err == nil {
 		keys = append(keys, p.searchKey(count))
-		if p.rest() == 0 || inner && p.peek() == ')' {
+		if inner && p.peek() == ')' || !inner && !p.more() {
 			break
 		}
 		p.sp()
-		if !inner && p.rest() == 0 {
-			break // a trailing space
-		}
 	}
 	if len(keys) == 1 {
 		return keys[0]

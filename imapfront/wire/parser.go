@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -75,6 +74,9 @@ func (p *parser) sp() {
 	}
 }
 
+// more reports whether anything follows but a trailing space.
+func (p *parser) more() bool { return p.rest() > 1 || p.rest() == 1 && p.peek() != ' ' }
+
 // end wants the end of the command. One trailing space is forgiven: clients are
 // known to send it.
 func (p *parser) end() {
@@ -86,15 +88,32 @@ func (p *parser) end() {
 
 // word reads an upper-case word, in any case, if it is next and whole.
 func (p *parser) word(w string) bool {
-	n := len(w)
-	if p.rest() < n || !strings.EqualFold(string(p.r.line[p.r.at:p.r.at+n]), w) {
+	if !p.ahead(0, w) {
 		return false
 	}
-	if p.rest() > n && isAtomChar(p.r.line[p.r.at+n]) {
-		return false
-	}
-	p.r.at += n
+	p.r.at += len(w)
 	return true
+}
+
+// ahead reports whether a word, in any case, stands whole skip octets ahead.
+func (p *parser) ahead(skip int, w string) bool {
+	n := skip + len(w)
+	if p.rest() < n || p.rest() > n && isAtomChar(p.r.line[p.r.at+n]) {
+		return false
+	}
+	for i, c := range p.r.line[p.r.at+skip : p.r.at+n] {
+		if upper(c) != w[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func upper(c byte) byte {
+	if c >= 'a' && c <= 'z' {
+		return c - 'a' + 'A'
+	}
+	return c
 }
 
 func isTagChar(c byte) bool { return c != '+' && isAstringChar(c) }
@@ -103,7 +122,11 @@ func isAstringChar(c byte) bool { return isAtomChar(c) || c == ']' }
 
 // isAtomChar is ATOM-CHAR of RFC 9051, 9.
 func isAtomChar(c byte) bool {
-	return c > ' ' && c < 0x7f && strings.IndexByte(`(){%*"\]`, c) < 0
+	switch c {
+	case '(', ')', '{', '%', '*', '"', '\\', ']':
+		return false
+	}
+	return c > ' ' && c < 0x7f
 }
 
 func isListChar(c byte) bool { return isAstringChar(c) || c == '%' || c == '*' || c >= 0x80 }
@@ -121,7 +144,7 @@ func (p *parser) atom() string {
 
 func (p *parser) tag() string {
 	s := p.take(isTagChar)
-	if s == "" || len(s) > 64 || p.peek() != ' ' && p.rest() > 0 {
+	if s == "" || len(s) > maxTag || p.peek() != ' ' && p.rest() > 0 {
 		p.fail("want a tag")
 		return "*"
 	}
@@ -171,39 +194,6 @@ func (p *parser) quoted() string {
 		}
 	}
 	return ""
-}
-
-// literal reads an argument literal whole and goes on with the line after it.
-func (p *parser) literal() string {
-	size, nonSync, ok := parseLiteral(p.r.line[p.r.at:])
-	if !ok {
-		p.fail("malformed literal")
-		return ""
-	}
-	if size > p.r.limits.Literal-p.r.args {
-		p.err = &SyntaxError{Code: "TOOBIG", Text: "the literal is larger than is accepted here"}
-		return ""
-	}
-	p.r.args += size
-	if !nonSync {
-		if err := p.r.cont(); err != nil {
-			p.err = err
-			return ""
-		}
-	}
-	buf := make([]byte, size)
-	if _, err := io.ReadFull(p.r.br, buf); err != nil {
-		p.err = err
-		return ""
-	}
-	if err := p.r.readLine(p.r.limits.Line); err != nil {
-		p.err = err
-		return ""
-	}
-	if strings.IndexByte(string(buf), 0) >= 0 {
-		p.fail("NUL in a literal")
-	}
-	return string(buf)
 }
 
 // str reads a string: quoted or a literal.
@@ -269,13 +259,25 @@ func (p *parser) nzNumber() uint32 {
 // modSeq reads a mod-sequence-valzer (RFC 7162, 7).
 func (p *parser) modSeq() uint64 { return p.number64() }
 
+// nzModSeq reads a mod-sequence-value (RFC 7162, 7).
+func (p *parser) nzModSeq() uint64 {
+	n := p.number64()
+	if n == 0 {
+		p.fail("want a mod-sequence above 0")
+	}
+	return n
+}
+
+// maxItems bounds what a list may have: each item can cost more than its octets.
+const maxItems = 1000
+
 // list reads "(" item *(SP item) ")".
 func (p *parser) list(item func()) {
 	p.char('(')
-	if p.try(')') {
-		return
-	}
-	for p.err == nil {
+	for n := 1; p.err == nil; n++ {
+		if n > maxItems {
+			p.fail("too many items in a list")
+		}
 		item()
 		if p.try(')') {
 			return
@@ -284,11 +286,24 @@ func (p *parser) list(item func()) {
 	}
 }
 
+// list0 reads "(" [item *(SP item)] ")".
+func (p *parser) list0(item func()) {
+	if p.rest() > 1 && p.peek() == '(' && p.r.line[p.r.at+1] == ')' {
+		p.r.at += 2
+		return
+	}
+	p.list(item)
+}
+
 // mailbox reads a mailbox name and decodes it.
-func (p *parser) mailbox() string {
-	name, err := p.r.decodeMailbox(p.astring())
-	if err != nil {
-		p.fail(err.Error())
+func (p *parser) mailbox() string { return p.decoded(p.astring()) }
+
+// decoded decodes a name as the session spells them. One that cannot be decoded
+// is well-formed, and yet no name: that is NO.
+func (p *parser) decoded(s string) string {
+	name, err := p.r.decodeMailbox(s)
+	if err != nil && p.err == nil {
+		p.err = &SyntaxError{Code: "CANNOT", Text: err.Error(), No: true}
 	}
 	return name
 }
@@ -316,7 +331,7 @@ func (p *parser) flag() string {
 
 func (p *parser) flagList() []string {
 	flags := []string{}
-	p.list(func() { flags = append(flags, p.flag()) })
+	p.list0(func() { flags = append(flags, p.flag()) })
 	return flags
 }
 

@@ -1,8 +1,6 @@
 package wire
 
 import (
-	"strconv"
-
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
 )
 
@@ -54,13 +52,13 @@ func (w *Writer) BodyStructure(p *pb.BodyPart, extended bool) *Writer {
 	}
 	w.String(p.GetType()).Raw(" ").String(p.GetSubtype()).Raw(" ").params(p.GetParams())
 	w.Raw(" ").NString(p.Id).Raw(" ").NString(p.Description).Raw(" ").String(p.GetEncoding())
-	w.Raw(" ", strconv.FormatUint(p.GetSize(), 10))
+	w.Raw(" ", p.GetSize())
 	switch {
 	case p.GetType() == "MESSAGE" && (p.GetSubtype() == "RFC822" || p.GetSubtype() == "GLOBAL") && len(p.GetParts()) == 1:
 		w.Raw(" ").Envelope(p.GetEnvelope()).Raw(" ").BodyStructure(p.GetParts()[0], extended)
-		w.Raw(" ", strconv.FormatUint(p.GetLines(), 10))
+		w.Raw(" ", p.GetLines())
 	case p.GetType() == "TEXT":
-		w.Raw(" ", strconv.FormatUint(p.GetLines(), 10))
+		w.Raw(" ", p.GetLines())
 	}
 	if extended {
 		w.Raw(" ").NString(p.Md5)
@@ -118,13 +116,7 @@ func (w *Writer) SectionLabel(s *Section) *Writer {
 	if s.Label != "BODY" && s.Label != "BINARY" {
 		return w
 	}
-	w.Raw("[")
-	for i, n := range s.Part {
-		if i > 0 {
-			w.Raw(".")
-		}
-		w.Raw(n)
-	}
+	w.Raw("[").partNumbers(s.Part)
 	if s.Specifier != "" {
 		if len(s.Part) > 0 {
 			w.Raw(".")
@@ -143,7 +135,17 @@ func (w *Writer) SectionLabel(s *Section) *Writer {
 	}
 	w.Raw("]")
 	if s.Partial != nil {
-		w.Raw("<", strconv.FormatUint(s.Partial.Offset, 10), ">")
+		w.Raw("<", s.Partial.Offset, ">")
+	}
+	return w
+}
+
+func (w *Writer) partNumbers(part []uint32) *Writer {
+	for i, n := range part {
+		if i > 0 {
+			w.Raw(".")
+		}
+		w.Raw(n)
 	}
 	return w
 }

@@ -1,101 +1,128 @@
 package wire
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
 
 // Writer prints responses. It buffers; nothing is sent before Flush or a full
-// buffer. The first error of the connection sticks and is returned by Flush;
-// what is printed after it is dropped.
+// buffer, and then a slow client holds up the caller, who is the only one to
+// print. The first error of the connection sticks and is returned by Flush and
+// Err; what is printed after it is dropped.
 //
-// Responses are put together from elements: Raw for what the program itself
+// Whole responses have methods of their own ([Writer.List], [Writer.Fetch] and
+// so on). Others are put together from elements: Raw for what the program itself
 // says, and for everything that comes from elsewhere a method that prints it in
-// a form that it cannot break out of.
+// a form that it cannot break out of. Those return the Writer, so that they can
+// be chained.
 type Writer struct {
-	bw   *bufio.Writer
+	out  output
 	utf8 bool
-	err  error
 }
 
 // NewWriter returns a Writer to w.
-func NewWriter(w io.Writer) *Writer { return &Writer{bw: bufio.NewWriterSize(w, bufferSize)} }
+func NewWriter(w io.Writer) *Writer { return &Writer{out: output{dst: w}} }
 
-// Reset makes the Writer write to another connection, as after STARTTLS.
-func (w *Writer) Reset(dst io.Writer) { w.bw.Reset(dst) }
+// Reset makes the Writer write to another connection, as after STARTTLS. What
+// has not been flushed and an earlier error are forgotten.
+func (w *Writer) Reset(dst io.Writer) { w.out = output{dst: dst} }
 
 // SetUTF8 says that the client takes UTF-8 in quoted strings and mailbox names
 // (IMAP4rev2 or UTF8=ACCEPT enabled).
 func (w *Writer) SetUTF8(on bool) { w.utf8 = on }
 
 // Flush sends what has been printed and returns the first error.
-func (w *Writer) Flush() error {
-	if w.err == nil {
-		w.err = w.bw.Flush()
-	}
-	return w.err
-}
+func (w *Writer) Flush() error { return w.out.flush() }
 
 // Err returns the first error.
-func (w *Writer) Err() error { return w.err }
+func (w *Writer) Err() error { return w.out.err }
+
+// fail breaks the connection off.
+func (w *Writer) fail(err error) {
+	if w.out.err == nil {
+		w.out.err = err
+	}
+}
 
 // Raw prints parts as they are: strings, numbers and byte slices that are the
 // program's own words.
 func (w *Writer) Raw(parts ...any) *Writer {
+	var scratch [20]byte
 	for _, p := range parts {
-		if w.err != nil {
-			return w
-		}
 		switch p := p.(type) {
 		case string:
-			_, w.err = w.bw.WriteString(p)
+			w.out.writeString(p)
 		case []byte:
-			_, w.err = w.bw.Write(p)
+			w.out.write(p)
+		case uint32:
+			w.out.write(strconv.AppendUint(scratch[:0], uint64(p), 10))
+		case uint64:
+			w.out.write(strconv.AppendUint(scratch[:0], p, 10))
+		case int:
+			w.out.write(strconv.AppendInt(scratch[:0], int64(p), 10))
 		default:
-			_, w.err = fmt.Fprint(w.bw, p)
+			w.out.writeString(fmt.Sprint(p))
 		}
 	}
 	return w
 }
 
 // CRLF ends a response.
-func (w *Writer) CRLF() { w.Raw("\r\n") }
+func (w *Writer) CRLF() { w.out.writeString("\r\n") }
 
 // Untagged prints a whole untagged response of the program's own words.
 func (w *Writer) Untagged(parts ...any) { w.Raw("* ").Raw(parts...).CRLF() }
 
 // Status prints a status response: a tag or "*", OK, NO, BAD or BYE, a response
-// code without brackets if there is one, and a text for people.
+// code without brackets if there is one, and a text for people (RFC 9051, 7.1).
 func (w *Writer) Status(tag, status, code, text string) {
 	w.Raw(tag, " ", status, " ")
-	if code != "" {
-		w.Raw("[", code, "] ")
+	text = printable(text)
+	text = text[:min(len(text), maxText)]
+	switch {
+	case code != "":
+		w.Raw("[", printable(code), "] ")
+	case text[0] == '[':
+		text = "(" + text[1:] // no code was meant
 	}
-	w.Raw(printable(text)).CRLF()
+	w.Raw(text).CRLF()
 }
+
+// maxText bounds the text of a status response. Codes may be longer: sets of
+// UIDs are part of some.
+const maxText = 500
 
 // printable makes a text fit for a line: what comes from elsewhere, as an error
 // message, must not end it.
 func printable(s string) string {
+	if s == "" {
+		return "."
+	}
+	if strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r >= 0x7f }) < 0 {
+		return s
+	}
 	b := []byte(s)
 	for i, c := range b {
 		if c < ' ' || c >= 0x7f {
 			b[i] = '?'
 		}
 	}
-	if len(b) == 0 {
-		return "."
-	}
-	return string(b[:min(len(b), 500)])
+	return string(b)
 }
 
-// Continue asks the client to go on.
-func (w *Writer) Continue(text string) { w.Raw("+ ", printable(text), "\r\n") }
+// Continue asks the client to go on (RFC 9051, 7.6). The text may be empty, or
+// base64 in a SASL exchange.
+func (w *Writer) Continue(text string) {
+	if text != "" {
+		text = printable(text)
+	}
+	w.Raw("+ ", text, "\r\n")
+}
 
 // quotable reports whether octets can be printed as a quoted string.
 func (w *Writer) quotable(b []byte) bool {
@@ -150,24 +177,7 @@ func (w *Writer) Mailbox(name string) *Writer {
 	if !w.utf8 {
 		name = EncodeMailbox(name)
 	}
-	if isAtom(name) {
-		return w.Raw(name)
-	}
-	return w.String(name)
-}
-
-// isAtom reports whether s can be printed as an astring without quotes. NIL is
-// left to the quotes: some clients read it as such.
-func isAtom(s string) bool {
-	if s == "" || len(s) > 200 || s == "NIL" || s == "nil" {
-		return false
-	}
-	for i := 0; i < len(s); i++ {
-		if !isAtomChar(s[i]) {
-			return false
-		}
-	}
-	return true
+	return w.Astring(name)
 }
 
 // Astring prints an atom or a string.
@@ -178,37 +188,54 @@ func (w *Writer) Astring(s string) *Writer {
 	return w.String(s)
 }
 
-// Flags prints a list of flags, which are atoms or begin with a backslash.
-func (w *Writer) Flags(flags []string) *Writer {
-	w.Raw("(")
-	for i, f := range flags {
-		if i > 0 {
-			w.Raw(" ")
+// isAtom reports whether s can be printed as an astring without quotes. NIL is
+// left to the quotes: some clients read it as such (RFC 9051, 4.5).
+func isAtom(s string) bool {
+	if s == "" || len(s) > 200 || strings.EqualFold(s, "NIL") {
+		return false
+	}
+	for i := 0; i < len(s); i++ {
+		if !isAtomChar(s[i]) {
+			return false
 		}
-		w.Raw(f)
+	}
+	return true
+}
+
+// Flags prints a list of flags, which are atoms, with a backslash before those
+// that IMAP defines (RFC 9051, 9, flag-perm). What is neither would break the
+// line and is left out.
+func (w *Writer) Flags(flags []string) *Writer {
+	sep := ""
+	w.Raw("(")
+	for _, f := range flags {
+		if !isFlag(f) {
+			continue
+		}
+		w.Raw(sep, f)
+		sep = " "
 	}
 	return w.Raw(")")
 }
 
-// Literal prints a literal of size octets that are read from r. Fewer octets
-// than announced break the connection: the client could not tell data from
-// responses any more. With binary it is a literal8 (RFC 3516).
-func (w *Writer) Literal(size uint64, r io.Reader, binary bool) *Writer {
-	if binary {
-		w.Raw("~")
+func isFlag(f string) bool {
+	name, system := strings.CutPrefix(f, `\`)
+	if name == "" || system && name == "*" {
+		return name != ""
 	}
-	w.Raw("{", strconv.FormatUint(size, 10), "}\r\n")
-	if w.err != nil {
-		return w
+	for i := 0; i < len(name); i++ {
+		if !isAtomChar(name[i]) {
+			return false
+		}
 	}
-	n, err := io.CopyN(w.bw, r, int64(size))
-	if err != nil && w.err == nil {
-		w.err = fmt.Errorf("wire: literal of %d octets broken off after %d: %w", size, n, err)
-	}
-	return w
+	return true
 }
 
-// DateTime prints a date-time in quotes (RFC 9051, 9).
+// DateTime prints a date-time in quotes (RFC 9051, 9). Years that it has no form
+// for become the nearest that it has.
 func (w *Writer) DateTime(t time.Time) *Writer {
+	if y := t.Year(); y < 0 || y > 9999 {
+		t = time.Date(min(max(y, 0), 9999), time.January, 1, 0, 0, 0, 0, time.UTC)
+	}
 	return w.Raw(`"`, t.Format("_2-Jan-2006 15:04:05 -0700"), `"`)
 }
