@@ -21,8 +21,6 @@ type Config struct {
 	// Clients is how many connections are allowed at a time, from one address too;
 	// 0 means 1,024.
 	Clients int
-	// NoFsync turns fsync off: for filling mailboxes, never for measuring.
-	NoFsync bool
 }
 
 // Validate says what is wrong with the configuration, or nil.
@@ -95,9 +93,6 @@ mail_location = sdbox:~/sdbox
 mail_uid = {{.Owner.mail}}
 mail_gid = {{.Owner.mailGroup}}
 first_valid_uid = {{.Owner.firstValidUser}}
-{{- if .NoFsync}}
-mail_fsync = never
-{{- end}}
 
 default_internal_user = {{.Owner.internal}}
 default_internal_group = {{.Owner.internalGroup}}
@@ -160,7 +155,7 @@ func (s *Server) files() error {
 	}
 	o := s.owner
 	err := settings.Execute(&sb, map[string]any{
-		"Dir": s.cfg.Dir, "Port": s.port, "NoFsync": s.cfg.NoFsync,
+		"Dir": s.cfg.Dir, "Port": s.port,
 		"Clients": clients, "AuthClients": 3*clients + 100,
 		"Owner": map[string]any{
 			"root": o.root, "internal": o.internal, "internalGroup": o.internalGroup, "login": o.login,

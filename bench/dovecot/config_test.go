@@ -27,13 +27,6 @@ func TestFiles(t *testing.T) {
 	if got, want := read(t, s.cfg.Dir+"/users"), "a@b:x\nu1:pw\n"; got != want {
 		t.Errorf("users: got %q, want %q", got, want)
 	}
-	s.cfg.NoFsync = true
-	if err := s.files(); err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(read(t, s.configFile()), "mail_fsync = never\n") {
-		t.Error("fsync is not off")
-	}
 }
 
 func read(t *testing.T, path string) string {

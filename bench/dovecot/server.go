@@ -136,8 +136,7 @@ func (s *Server) start(ctx context.Context) error {
 	s.cmd.Dir = s.cfg.Dir
 	var complaints strings.Builder
 	s.cmd.Stderr = &complaints
-	// A group of its own: an interrupt from the terminal must reach it through Close.
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	s.cmd.SysProcAttr = attributes()
 	if err := s.cmd.Start(); err != nil {
 		return fmt.Errorf("dovecot: %w", err)
 	}
@@ -210,13 +209,11 @@ func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.It
 // Pid is the master's process id.
 func (s *Server) Pid() int { return s.cmd.Process.Pid }
 
-// Restart stops it and starts it again on the same mail and port, with or
-// without fsync.
-func (s *Server) Restart(ctx context.Context, noFsync bool) error {
+// Restart stops it and starts it again on the same mail and port.
+func (s *Server) Restart(ctx context.Context) error {
 	if err := s.stop(); err != nil {
 		return err
 	}
-	s.cfg.NoFsync = noFsync
 	return s.start(ctx)
 }
 

@@ -1,0 +1,64 @@
+package load
+
+import (
+	"fmt"
+	"time"
+)
+
+// Scale says how much each scenario does.
+type Scale struct {
+	// Name is that of the flag.
+	Name string
+	// Rounds is how often each scenario is run against each server.
+	Rounds int
+	// Clients is how many connections append and store at the same time, for
+	// Duration or MaxOps operations a round.
+	Clients  int
+	Duration time.Duration
+	MaxOps   int64
+	// FetchFlags and FetchEnvelope are messages of one FETCH; Fetches is how
+	// often it is done in a round.
+	FetchFlags, FetchEnvelope, Fetches int
+	// Bodies is how many messages of 64 KiB are read in a round, HugeBodies of
+	// 25 MiB.
+	Bodies, HugeBodies int
+	// Large is the messages of the mailbox that is selected; Selects is how often
+	// in a round; Few is the small mailbox that QRESYNC is compared with.
+	Large, Selects, Few int
+	// Resyncs is how often in a round 100 changes are made and resynchronised.
+	Resyncs int
+	// Deliveries is how many messages are delivered to an idle session in a round.
+	Deliveries int
+	// Idle is how many idle sessions are opened, each with a mailbox of
+	// IdleMessages selected; Settle is how long they rest before memory is read.
+	Idle, IdleMessages int
+	Settle             time.Duration
+}
+
+// Scales returns the scales by name: small is for a look, full is what the
+// project's goals are stated for.
+func Scales() map[string]Scale {
+	return map[string]Scale{
+		"small": {
+			Name: "small", Rounds: 2, Clients: 64, Duration: 4 * time.Second, MaxOps: 20_000,
+			FetchFlags: 20_000, FetchEnvelope: 2_000, Fetches: 3, Bodies: 400, HugeBodies: 3,
+			Large: 20_000, Selects: 10, Few: 1_000, Resyncs: 5, Deliveries: 30,
+			Idle: 200, IdleMessages: 10_000, Settle: 2 * time.Second,
+		},
+		"full": {
+			Name: "full", Rounds: 3, Clients: 64, Duration: 20 * time.Second, MaxOps: 200_000,
+			FetchFlags: 100_000, FetchEnvelope: 10_000, Fetches: 5, Bodies: 4_000, HugeBodies: 8,
+			Large: 1_000_000, Selects: 20, Few: 1_000, Resyncs: 10, Deliveries: 200,
+			Idle: 20_000, IdleMessages: 10_000, Settle: 2 * time.Minute,
+		},
+	}
+}
+
+// ScaleOf returns the scale of a name.
+func ScaleOf(name string) (Scale, error) {
+	s, ok := Scales()[name]
+	if !ok {
+		return Scale{}, fmt.Errorf("scale %q: want small or full", name)
+	}
+	return s, nil
+}

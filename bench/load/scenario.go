@@ -1,0 +1,60 @@
+package load
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/quorumail/quorumail/bench/report"
+)
+
+// Env is what a scenario works with: one target, and what it was told before.
+type Env struct {
+	Target *Target
+	Scale  Scale
+	// Progress is told what happens; io.Discard for nobody.
+	Progress io.Writer
+
+	round  int   // counts the rounds of all scenarios, for labels
+	stores []int // STORE commands of each client, of all rounds
+}
+
+// tell reports progress.
+func (e *Env) tell(format string, args ...any) {
+	fmt.Fprintf(e.Progress, "  "+format+"\n", args...)
+}
+
+// Scenario is one thing that is measured.
+type Scenario struct {
+	// Name selects it; What describes it with the scale's numbers.
+	Name string
+	What func(Scale) string
+	// Unit is that of its figure, and which way is better.
+	Unit report.Unit
+	// Goal is what the project wants, for the table.
+	Goal report.Goal
+	// Needs says what of the target it can't do without; nil: nothing.
+	Needs func(*Target) bool
+	// Prepare makes what rounds need, untimed, before the first one; may be nil.
+	Prepare func(context.Context, *Env) error
+	// Round measures once.
+	Round func(context.Context, *Env) (Sample, error)
+}
+
+// possible reports whether the target can be driven so.
+func (s *Scenario) possible(t *Target) bool { return s.Needs == nil || s.Needs(t) }
+
+// Scenarios returns all scenarios, in the order in which they are best run:
+// those that restart a server come last.
+func Scenarios() []Scenario {
+	return []Scenario{
+		appendScenario(), storeScenario(),
+		fetchFlagsScenario(), fetchEnvelopeScenario(),
+		fetchBodyScenario(), fetchHugeScenario(),
+		appendToIdleScenario(), lmtpToIdleScenario(),
+		selectScenario(), selectAgainScenario(),
+		resyncLargeScenario(), resyncFewScenario(),
+		selectRestartScenario(),
+		idleMemoryScenario(),
+	}
+}
