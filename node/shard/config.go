@@ -96,6 +96,8 @@ type Limits struct {
 	// entries, so that a replica that was away for a while needs no snapshot.
 	TrailingBytes int64
 	TrailingLogs  uint64
+	// BacklogBytes bounds what is committed and waits for the state machine.
+	BacklogBytes int64
 }
 
 // DefaultLimits suit a shard among tens on a node.
@@ -110,6 +112,7 @@ func DefaultLimits() Limits {
 		SnapshotBytes: 64 << 20,
 		SnapshotEvery: 5 * time.Minute,
 		TrailingBytes: 16 << 20,
-		TrailingLogs:  1024,
+		TrailingLogs:  128,
+		BacklogBytes:  64 << 20,
 	}
 }

@@ -11,28 +11,29 @@ import (
 // keepEvery is how often keep looks whether a snapshot is due.
 const keepEvery = 5 * time.Second
 
-// keep takes snapshots when the log has grown, or the last is old and something
-// was applied since: what is not covered by one is read again at the next start.
+// keep takes snapshots when the log has grown, or at each multiple of
+// SnapshotEvery if something was applied since the last: what is not covered by
+// one is read again at the next start. It looks at the same moments as its
+// neighbours on the node do, so that they share one flush.
 func (r *Replica) keep() {
-	t := time.NewTicker(min(keepEvery, r.cfg.Limits.SnapshotEvery))
-	defer t.Stop()
-	last := time.Now()
+	last := time.Now().Truncate(r.cfg.Limits.SnapshotEvery)
 	for {
+		now := time.Now()
+		every := min(keepEvery, r.cfg.Limits.SnapshotEvery)
 		select {
-		case <-t.C:
+		case <-time.After(now.Truncate(every).Add(every).Sub(now)):
 		case <-r.ctx.Done():
 			return
 		}
 		note := r.snaps.newest()
-		due := r.logs.BytesAfter(note.GetIndex()) >= r.cfg.Limits.SnapshotBytes ||
-			time.Since(last) >= r.cfg.Limits.SnapshotEvery && r.Applied() > note.GetStateIndex()
-		if !due {
+		slot := time.Now().Truncate(r.cfg.Limits.SnapshotEvery)
+		if r.logs.BytesAfter(note.GetIndex()) < r.cfg.Limits.SnapshotBytes && (slot.Equal(last) || r.Applied() <= note.GetStateIndex()) {
 			continue
 		}
 		if err := r.Snapshot(r.ctx); err != nil && r.ctx.Err() == nil {
 			r.log.Warn("snapshot failed", "error", err)
 		}
-		last = time.Now()
+		last = slot
 	}
 }
 

@@ -8,11 +8,16 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/quorumail/quorumail/node/transport"
 )
 
 // barrierTimeout bounds the wait of a new leader for its first entry. It is not
 // given up for that: the next one is tried.
-const barrierTimeout = 10 * time.Second
+const (
+	barrierTimeout = 10 * time.Second
+	barrierPause   = 50 * time.Millisecond
+)
 
 // lead follows this replica's leadership: as a new leader it waits until an
 // entry of its own term is applied, notes that it is ready, and then has
@@ -47,10 +52,16 @@ func (r *Replica) reign() (end func()) {
 	return func() {
 		cancel()
 		work.Wait()
-		r.mu.Lock()
-		r.mu.ready = 0
-		r.mu.Unlock()
+		r.setReady(0)
 	}
+}
+
+func (r *Replica) setReady(term uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.mu.ready = term
+	close(r.mu.changed)
+	r.mu.changed = make(chan struct{})
 }
 
 // becomeReady returns true once an entry of the leader's own term is applied:
@@ -59,16 +70,19 @@ func (r *Replica) reign() (end func()) {
 func (r *Replica) becomeReady(ctx context.Context) bool {
 	for ctx.Err() == nil {
 		term := r.raft.CurrentTerm()
-		err := r.raft.Barrier(barrierTimeout).Error()
+		// In await, since the library may forget to answer when it shuts down.
+		err := r.await(ctx, func() error { return r.raft.Barrier(barrierTimeout).Error() })
 		if err == nil && term == r.raft.CurrentTerm() && ctx.Err() == nil {
-			r.mu.Lock()
-			r.mu.ready = term
-			r.mu.Unlock()
+			r.setReady(term)
 			r.log.Info("leads", "term", term)
 			return true
 		}
 		if errors.Is(err, raft.ErrNotLeader) || errors.Is(err, raft.ErrRaftShutdown) || errors.Is(err, raft.ErrLeadershipLost) {
 			return false
+		}
+		select { // it may be handing its leadership over again
+		case <-time.After(barrierPause):
+		case <-ctx.Done():
 		}
 	}
 	return false
@@ -145,11 +159,29 @@ func (r *Replica) checkLeader() error {
 // it sees everything that had been acknowledged, by any replica, when ReadIndex
 // was called. Leader only. The caller waits for it with WaitApplied. Errors:
 // *[NotLeaderError], [ErrNotReady], [ErrStopped], or the context's.
+//
+// A leader that is new waits until it is ready, which takes one round trip and
+// an fsync.
 func (r *Replica) ReadIndex(ctx context.Context) (uint64, error) {
-	if _, err := r.readyTerm(); err != nil {
-		return 0, err
+	for {
+		r.mu.Lock()
+		changed := r.mu.changed
+		r.mu.Unlock()
+		_, err := r.readyTerm()
+		if err == nil {
+			return r.reads.join(ctx)
+		}
+		if !errors.Is(err, ErrNotReady) {
+			return 0, err
+		}
+		select {
+		case <-changed:
+		case <-time.After(r.cfg.Timing.Election):
+			return 0, err // no quorum, it seems
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
 	}
-	return r.reads.join(ctx)
 }
 
 // readRound confirms the leadership once, for all who wait. The commit index is
@@ -172,11 +204,16 @@ func (r *Replica) readRound(ctx context.Context) (uint64, error) {
 			voters = append(voters, s.ID)
 		}
 	}
-	if err := r.group.Confirm(ctx, term, voters); err != nil {
+	switch err := r.group.Confirm(ctx, term, voters); {
+	case errors.Is(err, transport.ErrDeposed):
+		return 0, &NotLeaderError{}
+	case err != nil:
 		return 0, fmt.Errorf("%w: %w", ErrNotReady, err)
 	}
-	if now, err := r.readyTerm(); err != nil || now != term {
-		return 0, fmt.Errorf("%w: leadership was lost", ErrNotReady)
+	if now, err := r.readyTerm(); err != nil {
+		return 0, err
+	} else if now != term {
+		return 0, fmt.Errorf("%w: leadership is new", ErrNotReady)
 	}
 	return r.lastCommand(commit)
 }
@@ -217,7 +254,10 @@ func (r *Replica) TransferLeadership(ctx context.Context, to string) error {
 // await runs a call of the library that takes no context.
 func (r *Replica) await(ctx context.Context, call func() error) error {
 	done := make(chan error, 1)
-	go func() { done <- call() }() // ends when the library answers, at the latest when it shuts down
+	// It ends when the library answers, at the latest when that shuts down.
+	if !r.goOwned(func() { done <- call() }) {
+		return ErrStopped
+	}
 	select {
 	case err := <-done:
 		return err

@@ -238,8 +238,8 @@ func (p *proposer) classify(err error) error {
 	}
 }
 
-// close refuses what is queued and what comes. What is under way is answered
-// once the library has shut down; wait for that with p.wg.
+// close refuses what is queued and what comes. What is under way is still
+// answered, as long as the library runs; wait for that with p.wg.
 func (p *proposer) close() {
 	p.mu.Lock()
 	if p.mu.closed {

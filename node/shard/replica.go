@@ -32,15 +32,20 @@ type Replica struct {
 	proposer *proposer
 	reads    *rounds[uint64]
 
-	ctx    context.Context // ends when the replica is closed
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
-	closed sync.Once
+	ctx     context.Context // ends when the replica is closed
+	cancel  context.CancelFunc
+	wg      sync.WaitGroup
+	started chan struct{} // closed when Open is about to return
+	closed  sync.Once
+
+	reloading sync.Mutex // held while the library's configuration changes
 
 	mu struct {
 		sync.Mutex
-		ready uint64 // the term in which this replica leads and has applied; 0: none
-		err   error  // why the replica has stopped itself
+		ready   uint64        // the term in which this replica leads and has applied; 0: none
+		changed chan struct{} // closed when ready changes
+		err     error         // why the replica has stopped itself
+		stopped bool          // wg takes no more goroutines
 	}
 }
 
@@ -49,11 +54,13 @@ type Replica struct {
 // added by a leader.
 func Open(cfg Config) (*Replica, error) {
 	cfg.setDefaults()
-	r := &Replica{cfg: cfg, log: cfg.Logger.With("shard", cfg.Shard), applied: &appliedWaiter{}}
+	r := &Replica{cfg: cfg, log: cfg.Logger.With("shard", cfg.Shard), applied: &appliedWaiter{}, started: make(chan struct{})}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
-	if err := r.open(); err != nil {
-		r.cancel()
-		return nil, fmt.Errorf("shard %d: open: %w", cfg.Shard, err)
+	r.mu.changed = make(chan struct{})
+	err := r.open()
+	close(r.started)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("shard %d: open: %w", cfg.Shard, err), r.Close())
 	}
 	return r, nil
 }
@@ -79,6 +86,7 @@ func (c *Config) setDefaults() {
 	}
 	for _, f := range []struct{ have, def *int64 }{
 		{&c.Limits.QueueBytes, &l.QueueBytes}, {&c.Limits.SnapshotBytes, &l.SnapshotBytes}, {&c.Limits.TrailingBytes, &l.TrailingBytes},
+		{&c.Limits.BacklogBytes, &l.BacklogBytes},
 	} {
 		if *f.have == 0 {
 			*f.have = *f.def
@@ -117,8 +125,10 @@ func (r *Replica) open() (err error) {
 	r.applied.advance(index)
 	notify := make(chan bool, 16)
 	r.group = r.cfg.Transport.Group(r.cfg.Shard)
-	r.raft, err = raft.NewRaft(r.raftConfig(notify), r.machine, r.logs, r.logs, r.snaps, r.group)
+	logs := &paced{Group: r.logs, r: r}
+	r.raft, err = raft.NewRaft(r.raftConfig(notify), r.machine, logs, r.logs, r.snaps, r.group)
 	if err != nil {
+		r.raft = nil
 		return errors.Join(err, r.group.Close())
 	}
 	r.group.SetTerm(r.raft.CurrentTerm)
@@ -176,6 +186,8 @@ func (r *Replica) settleIn() {
 
 // reload changes the library's configuration.
 func (r *Replica) reload(change func(*raft.ReloadableConfig)) {
+	r.reloading.Lock()
+	defer r.reloading.Unlock()
 	c := r.raft.ReloadableConfig()
 	change(&c)
 	if err := r.raft.ReloadConfig(c); err != nil {
@@ -187,15 +199,22 @@ func (r *Replica) reload(change func(*raft.ReloadableConfig)) {
 // library's goroutines, so the stop itself is left to another.
 func (r *Replica) fail(err error) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.mu.err != nil {
+	first := r.mu.err == nil
+	if first {
+		r.mu.err = err
+	}
+	r.mu.Unlock()
+	if !first {
 		return
 	}
-	r.mu.err = err
 	r.log.Error("replica stops itself", "error", err)
 	r.applied.stop(fmt.Errorf("%w: %w", ErrStopped, err))
-	r.wg.Go(func() {
-		if r.raft != nil && r.raft.State() == raft.Leader {
+	r.goOwned(func() {
+		<-r.started
+		if r.raft == nil {
+			return // Open returns the error
+		}
+		if r.raft.State() == raft.Leader {
 			// Others can go on at once; if not, they will when they hear nothing.
 			if err := r.raft.LeadershipTransfer().Error(); err != nil {
 				r.log.Warn("leadership could not be handed over", "error", err)
@@ -208,6 +227,17 @@ func (r *Replica) fail(err error) {
 	})
 }
 
+// goOwned runs f in a goroutine that Close waits for, unless that has begun to.
+func (r *Replica) goOwned(f func()) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.mu.stopped {
+		return false
+	}
+	r.wg.Go(f)
+	return true
+}
+
 // halt stops the library and what depends on it, once.
 func (r *Replica) halt() {
 	r.closed.Do(func() {
@@ -216,7 +246,10 @@ func (r *Replica) halt() {
 			return
 		}
 		r.proposer.close()
-		if err := r.raft.Shutdown().Error(); err != nil {
+		down := r.raft.Shutdown()
+		// The library waits for its RPCs; a snapshot may take minutes.
+		_ = r.group.Close() // it never fails
+		if err := down.Error(); err != nil {
 			r.log.Warn("raft did not shut down cleanly", "error", err)
 		}
 		r.proposer.wg.Wait()
@@ -229,6 +262,9 @@ func (r *Replica) halt() {
 func (r *Replica) Close() error {
 	r.halt()
 	r.applied.stop(ErrStopped)
+	r.mu.Lock()
+	r.mu.stopped = true
+	r.mu.Unlock()
 	r.wg.Wait()
 	return nil
 }

@@ -1,0 +1,43 @@
+package shard
+
+import (
+	"github.com/hashicorp/raft"
+
+	"github.com/quorumail/quorumail/node/raftlog"
+)
+
+// paced is the log as the library writes it. A follower that catches up is
+// handed entries faster than its state machine applies them; the library has
+// room for 128 batches of them, which may be a GiB. So appends wait while the
+// state machine is far behind. Heartbeats do not come this way.
+type paced struct {
+	*raftlog.Group
+	r *Replica
+}
+
+// StoreLog implements raft.LogStore.
+func (p *paced) StoreLog(l *raft.Log) error { return p.StoreLogs([]*raft.Log{l}) }
+
+// StoreLogs implements raft.LogStore.
+func (p *paced) StoreLogs(logs []*raft.Log) error {
+	if p.r.raft != nil { // not from within NewRaft
+		p.wait()
+	}
+	return p.Group.StoreLogs(logs)
+}
+
+// wait returns when what has been handed over and is not yet applied is little
+// enough. What has been handed over is applied whatever the library's main
+// goroutine does, which waits here; so the wait ends.
+func (p *paced) wait() {
+	handed := p.r.raft.AppliedIndex()
+	for {
+		applied := p.r.applied.get()
+		if applied >= handed || p.BytesAfter(applied)-p.BytesAfter(handed) <= p.r.cfg.Limits.BacklogBytes {
+			return
+		}
+		if p.r.applied.wait(p.r.ctx, applied+1) != nil {
+			return // stopped
+		}
+	}
+}
