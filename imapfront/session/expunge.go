@@ -13,6 +13,9 @@ import (
 func (c *Conn) expunge(ctx context.Context, cmd wire.Expunge) error {
 	op := &pb.ExpungeOp{MailboxId: c.box.id}
 	if cmd.UIDs != nil {
+		if err := c.refreshFor(ctx, *cmd.UIDs, true); err != nil {
+			return c.boxFailed("EXPUNGE", err)
+		}
 		set, err := c.resolve(*cmd.UIDs, true)
 		if err != nil {
 			return c.bad("", err.Error())
@@ -48,7 +51,7 @@ func (c *Conn) modSeqCode(res *pb.Result) string {
 
 // copy is COPY and MOVE (RFC 9051, 6.4.7 and 6.4.8).
 func (c *Conn) copy(ctx context.Context, cmd wire.Copy) error {
-	if err := c.refresh(ctx); err != nil {
+	if err := c.refreshFor(ctx, cmd.Set, cmd.UID); err != nil {
 		return c.boxFailed("COPY", err)
 	}
 	set, err := c.resolve(cmd.Set, cmd.UID)

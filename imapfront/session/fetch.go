@@ -32,7 +32,7 @@ func (c *Conn) fetch(ctx context.Context, cmd wire.Fetch) error {
 	if cmd.Vanished && !c.qresync {
 		return c.wrongState("ENABLE QRESYNC first") // RFC 7162, 3.2.6
 	}
-	if err := c.refresh(ctx); err != nil {
+	if err := c.refreshFor(ctx, cmd.Set, cmd.UID); err != nil {
 		return c.boxFailed("FETCH", err)
 	}
 	if cmd.UID {

@@ -133,7 +133,12 @@ func (c *Conn) tell(expunges bool) {
 	for _, s := range v.TellFlags() {
 		c.tellState(s)
 	}
-	if v.TellFresh() {
+	c.tellFresh()
+}
+
+// tellFresh tells that there are new messages, which is allowed at any time.
+func (c *Conn) tellFresh() {
+	if v := c.box.view; v.TellFresh() {
 		c.w.Untagged(v.Count(), " EXISTS")
 		if !c.rev2 {
 			c.w.Untagged("0 RECENT")
@@ -189,12 +194,39 @@ func (c *Conn) tellFlagsList() {
 }
 
 // refresh brings the view up to date before a command if there is reason to
-// believe that it is not. Failures are left to the command itself.
+// believe that it is not.
 func (c *Conn) refresh(ctx context.Context) error {
 	if !c.box.watch.news() {
 		return nil
 	}
 	return c.pull(ctx, false)
+}
+
+// refreshFor does so before a command that names messages. A client may know of
+// messages that this session has not been told of yet, by APPENDUID of another
+// connection for one, and their UIDs are the highest there are: if a set of UIDs
+// reaches beyond what the session knows, the view is brought up to all that has
+// been acknowledged to anyone. Without that a command on such a message would
+// be answered OK and do nothing.
+func (c *Conn) refreshFor(ctx context.Context, set wire.NumSet, uid bool) error {
+	if !uid || set.Saved || !reaches(set, uint32(c.box.view.UIDs().Max())) {
+		return c.refresh(ctx)
+	}
+	if err := c.pull(ctx, true); err != nil {
+		return err
+	}
+	c.tell(true)
+	return nil
+}
+
+// reaches reports whether a set names a number above last, or "*".
+func reaches(set wire.NumSet, last uint32) bool {
+	for _, r := range set.Ranges {
+		if r.Start == 0 || r.Stop == 0 || r.Start > last || r.Stop > last {
+			return true
+		}
+	}
+	return false
 }
 
 // boxFailed answers an error of the selected mailbox. If it has been deleted by

@@ -23,9 +23,12 @@ func (c *Conn) search(ctx context.Context, cmd wire.Search) error {
 		c.unsave(ret)
 		return c.no("BADCHARSET (US-ASCII UTF-8)", "unknown charset")
 	}
-	if err := c.refresh(ctx); err != nil {
+	// A SEARCH is asked for what there is: all that has been acknowledged.
+	if err := c.pull(ctx, true); err != nil {
+		c.unsave(ret)
 		return c.boxFailed("SEARCH", err)
 	}
+	c.tellFresh()
 	t := &translator{c: c, decode: decode}
 	key := t.key(cmd.Key)
 	if t.modSeq {

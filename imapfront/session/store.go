@@ -18,7 +18,7 @@ var storeModes = map[imap.StoreFlagsOp]pb.StoreOp_Mode{
 
 // storeFlags is STORE (RFC 9051, 6.4.6; RFC 7162, 3.1.3).
 func (c *Conn) storeFlags(ctx context.Context, cmd wire.Store) error {
-	if err := c.refresh(ctx); err != nil {
+	if err := c.refreshFor(ctx, cmd.Set, cmd.UID); err != nil {
 		return c.boxFailed("STORE", err)
 	}
 	set, err := c.resolve(cmd.Set, cmd.UID)
