@@ -63,6 +63,21 @@ func TestNodeMovesToAnotherAddress(t *testing.T) {
 	}
 }
 
+// Files instead of memory: nothing of it may depend on what vfs.MemFS forgives.
+func TestOnFiles(t *testing.T) {
+	c := nodetest.Start(t, nodetest.Options{Nodes: 1, Dir: t.TempDir()})
+	c.CreateAccount(t, "alice", "secret")
+	u := login(t, c.Client(t), "alice")
+	for i, end := range []func(testing.TB, string){c.Stop, c.Kill, c.Stop} {
+		u.append("hello")
+		end(t, "n1")
+		c.Restart(t, "n1")
+		if _, uids := u.open(); uids.Len() != uint64(i+1) {
+			t.Errorf("after %d restarts: %v", i+1, uids)
+		}
+	}
+}
+
 // A watch goes on at another node, and misses nothing.
 func TestWatchSurvivesFailover(t *testing.T) {
 	c := nodetest.Start(t, nodetest.Options{Shards: 1})

@@ -109,8 +109,8 @@ func Start(t testing.TB, o Options) *Cluster {
 func (c *Cluster) timing() shard.Timing {
 	if c.opts.Nodes == 1 {
 		return shard.Timing{
-			Heartbeat: 20 * time.Millisecond, Election: 20 * time.Millisecond,
-			Lease: 20 * time.Millisecond, Commit: 5 * time.Millisecond,
+			Heartbeat: 5 * time.Millisecond, Election: 5 * time.Millisecond,
+			Lease: 5 * time.Millisecond, Commit: 5 * time.Millisecond,
 		}
 	}
 	return shard.Timing{
