@@ -20,8 +20,10 @@ func (p *paced) StoreLog(l *raft.Log) error { return p.StoreLogs([]*raft.Log{l})
 
 // StoreLogs implements raft.LogStore.
 func (p *paced) StoreLogs(logs []*raft.Log) error {
-	if p.r.raft != nil { // not from within NewRaft
+	select {
+	case <-p.r.started:
 		p.wait()
+	default: // the library is not to be asked yet, and is far from busy
 	}
 	return p.Group.StoreLogs(logs)
 }
