@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"maps"
 	"net"
-	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -354,13 +353,6 @@ func (n *Node) Kill() {
 	n.server.Stop()
 	_ = n.mux.Close() // it only ends connections
 }
-
-// Processors is how many processors (runtime.GOMAXPROCS) a process with storage
-// nodes should have the Go scheduler use: more than there are. A goroutine in
-// fsync holds one until the scheduler's monitor takes it back, and with as many
-// as cores a busy disk leaves none to those who could run: with 32 shards on two
-// cores, entries per second rise by 2.4 to 5.9 times. See runtime.GOMAXPROCS.
-func Processors() int { return max(16, 2*runtime.NumCPU()) }
 
 // Map is the newest map that the node knows, nil before the first. It is
 // shared: callers must not change it.
