@@ -1,7 +1,6 @@
 package node
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -35,20 +34,9 @@ func openState(cfg Config, dir string, fatal func(error)) (*pebble.DB, error) {
 		Logger:                      pebbleLogger{log: cfg.Log, fatal: fatal},
 		// A flush or compaction that fails is tried again by Pebble for ever. What
 		// an fsync that has failed has left on disk is not known, so that is the
-		// end for us.
+		// end for us. Compactions that are cancelled are not told of.
 		EventListener: &pebble.EventListener{
-			BackgroundError: func(err error) { cfg.Log.Error("state store", "error", err) },
-			FlushEnd: func(i pebble.FlushInfo) {
-				if i.Err != nil {
-					fatal(fmt.Errorf("state store: flush: %w", i.Err))
-				}
-			},
-			CompactionEnd: func(i pebble.CompactionInfo) {
-				// A snapshot that is taken in cancels compactions in its range.
-				if i.Err != nil && !errors.Is(i.Err, pebble.ErrCancelledCompaction) {
-					fatal(fmt.Errorf("state store: compaction: %w", i.Err))
-				}
-			},
+			BackgroundError: func(err error) { fatal(fmt.Errorf("state store: %w", err)) },
 		},
 	}
 	// Without a write-ahead log a queued ingest would be ordered among memtables

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,6 +45,7 @@ type Options struct {
 // Cluster is a running cluster. Nodes are named "n1", "n2" and so on. Safe for
 // concurrent use, but for Stop, Kill and Restart of one and the same node.
 type Cluster struct {
+	t       testing.TB
 	opts    Options
 	faults  *transport.Faults
 	client  *client.Client // the cluster's own
@@ -61,7 +63,11 @@ type member struct {
 	fs   vfs.FS
 	mem  *vfs.MemFS // fs, if it is in memory
 	node *node.Node // nil: down
+	life *life      // of node
 }
+
+// life is from a start to an end of a node.
+type life struct{ over atomic.Bool }
 
 // Start starts a cluster and returns when all shards have leaders. The cluster
 // ends with the test.
@@ -76,7 +82,7 @@ func Start(t testing.TB, o Options) *Cluster {
 	if o.Replicas == 0 {
 		o.Replicas = min(3, o.Nodes)
 	}
-	c := &Cluster{opts: o, faults: &transport.Faults{}}
+	c := &Cluster{t: t, opts: o, faults: &transport.Faults{}}
 	t.Cleanup(func() { c.close(t) })
 	for i := range o.Nodes {
 		p, err := newPort()
@@ -125,6 +131,7 @@ func (c *Cluster) start(m *member) error {
 	if m.node != nil {
 		return fmt.Errorf("node %s runs already", m.name)
 	}
+	l := &life{}
 	cfg := node.Config{
 		ID: m.name, DataDir: m.dir, FS: m.fs,
 		Listener: m.port.listen(), Peers: make(map[string]string),
@@ -133,10 +140,14 @@ func (c *Cluster) start(m *member) error {
 		ReadWait:   500 * time.Millisecond,
 		BlockCache: 8 << 20, MemTable: 4 << 20, LogCache: 8 << 20,
 		MinFree: -1, Upkeep: -1,
-		// The disk of a killed node may fail while the node is being freed.
-		OnFatal: func(error) {},
-		Faults:  c.faults,
-		Log:     c.opts.Log,
+		OnFatal: func(err error) {
+			// What a node that was killed finds while it is being freed is nobody's.
+			if !l.over.Load() {
+				c.t.Errorf("node %s: disk has failed: %v", m.name, err)
+			}
+		},
+		Faults: c.faults,
+		Log:    c.opts.Log,
 	}
 	for _, other := range c.members {
 		cfg.Peers[other.name] = other.port.addr()
@@ -147,7 +158,7 @@ func (c *Cluster) start(m *member) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	n, err := node.Open(ctx, cfg)
-	m.node = n
+	m.node, m.life = n, l
 	return err
 }
 
@@ -159,6 +170,7 @@ func (c *Cluster) close(t testing.TB) {
 		m.mu.Lock()
 		if n := m.node; n != nil {
 			m.node = nil
+			m.life.over.Store(true)
 			c.wg.Go(func() {
 				n.Kill()
 				if err := n.Close(context.Background()); err != nil {
@@ -286,6 +298,7 @@ func (c *Cluster) Kill(t testing.TB, name string) {
 		t.Fatalf("node %s does not run", name)
 	}
 	m.node = nil
+	m.life.over.Store(true)
 	n.Kill()
 	free := func() {
 		if err := n.Close(context.Background()); err != nil {
