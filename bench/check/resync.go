@@ -16,6 +16,9 @@ type Resync struct {
 	// Cached is what the client had kept, and named: its UIDVALIDITY, its
 	// HIGHESTMODSEQ and its UIDs, expressly or not.
 	Cached *Mailbox
+	// Known: the client named its UIDs expressly. Then it is told of these only
+	// (RFC 7162, 3.2.5.1), and asks for newer messages by itself.
+	Known bool
 	// What the server said: the numbers of SELECT, VANISHED (EARLIER), FETCH.
 	UIDValidity   uint32
 	UIDNext       uint32
@@ -66,6 +69,12 @@ func (r *Resync) checkVanished() (bad []Violation) {
 	for _, rg := range r.Vanished {
 		if rg.First == 0 || rg.Last < rg.First || rg.Last >= r.UIDNext {
 			bad = append(bad, violation("resync: VANISHED names %d:%d, UIDNEXT is %d", rg.First, rg.Last, r.UIDNext))
+			continue
+		}
+		for uid := rg.First; r.Known && uid <= rg.Last; uid++ {
+			if _, ok := r.Cached.Messages[uid]; !ok {
+				bad = append(bad, violation("resync: VANISHED names %d, which is not among the UIDs that were named", uid))
+			}
 		}
 	}
 	for uid := range r.Fresh.Messages {
@@ -84,6 +93,9 @@ func (r *Resync) checkChanged() (bad []Violation) {
 			bad = append(bad, violation("resync: FETCH of %d twice", c.UID))
 		}
 		seen[c.UID] = true
+		if _, ok := r.Cached.Messages[c.UID]; r.Known && !ok {
+			bad = append(bad, violation("resync: FETCH of %d, which is not among the UIDs that were named", c.UID))
+		}
 		if c.ModSeq <= r.Cached.HighestModSeq {
 			bad = append(bad, violation("resync: FETCH of %d with MODSEQ %d, which is not after %d", c.UID, c.ModSeq, r.Cached.HighestModSeq))
 		}
@@ -107,7 +119,7 @@ func (r *Resync) checkResult() (bad []Violation) {
 		}
 	}
 	for uid := range r.Fresh.Messages {
-		if _, ok := now.Messages[uid]; !ok {
+		if _, ok := now.Messages[uid]; !ok && !(r.Known && uid >= r.Cached.UIDNext) {
 			bad = append(bad, violation("resync: %d exists, the client was not told", uid))
 		}
 	}

@@ -28,6 +28,28 @@ func TestResync_TrueIsAccepted_RFC7162_3_2_5(t *testing.T) {
 	}
 }
 
+// A client that names its UIDs is told of these only.
+func TestResync_KnownUIDs_RFC7162_3_2_5_1(t *testing.T) {
+	known := func() *check.Resync {
+		r := resync()
+		r.Known = true
+		r.Vanished, r.Changed = r.Vanished[:1], r.Changed[:1]
+		return r
+	}
+	if bad := known().Check(); len(bad) > 0 {
+		t.Fatal(bad)
+	}
+	r := known()
+	r.Changed = resync().Changed
+	wantViolation(t, r.Check(), "FETCH of 5, which is not among")
+	r = known()
+	r.Vanished = resync().Vanished
+	wantViolation(t, r.Check(), "VANISHED names 4, which is not among")
+	r = known()
+	r.Vanished = nil
+	wantViolation(t, r.Check(), "2 is gone, the client was not told")
+}
+
 func TestResync_FalseIsCondemned_RFC7162_3_2_5(t *testing.T) {
 	for _, c := range []struct {
 		name string

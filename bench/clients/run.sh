@@ -1,0 +1,311 @@
+#!/usr/bin/env bash
+# Real mail clients against "quorumail dev": curl, swaks, neomutt with QRESYNC,
+# mbsync. Installs them from Debian where they are missing, works in a directory of
+# its own, ends only what it started.
+#
+#   bench/clients/run.sh
+#   KEEP=1 bench/clients/run.sh     keeps the directory, with all logs
+#   QUORUMAIL_BIN=… bench/clients/run.sh     takes a binary that is built already
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+messages=5000
+work=$(mktemp -d)
+server= # process id of quorumail
+tmux_socket=$work/tmux
+
+say() { printf '\n== %s\n' "$*"; }
+
+fail() {
+    local log
+    for log in "$work"/*.log "$work"/*.log0; do
+        printf '%s\n' "--- end of ${log##*/}" >&2
+        tail -n 25 "$log" >&2 || true
+    done
+    printf '\nFAILED: %s\n' "$*" >&2
+    exit 1
+}
+
+cleanup() {
+    local status=$?
+    tmux -S "$tmux_socket" kill-server 2>/dev/null || true
+    if [ -n "$server" ] && kill -0 "$server" 2>/dev/null; then
+        kill "$server"
+        wait "$server" 2>/dev/null || true
+    fi
+    if [ -n "${KEEP:-}" ]; then
+        echo "kept: $work"
+    else
+        rm -rf "$work"
+    fi
+    exit "$status"
+}
+trap cleanup EXIT
+
+# equal WHAT WANT GOT fails unless both are the same.
+equal() {
+    [ "$2" = "$3" ] || fail "$1: want '$2', got '$3'"
+    printf 'ok  %s: %s\n' "$1" "$3"
+}
+
+# contains WHAT PATTERN FILE fails unless a line of the file matches.
+contains() {
+    grep -Eq -- "$2" "$3" || fail "$1: no line matches '$2' in ${3##*/}:
+$(tail -n 40 "$3")"
+    printf 'ok  %s: %s\n' "$1" "$(grep -E -m 1 -- "$2" "$3" | tr -d '\r' | cut -c 1-100)"
+}
+
+# wait_for WHAT COMMAND… tries for 30 seconds until the command succeeds.
+wait_for() {
+    local what=$1 end=$((SECONDS + 30))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        [ $SECONDS -lt $end ] || fail "$what: not within 30 s"
+        sleep 0.1
+    done
+}
+
+install_clients() {
+    local missing=() tool
+    for tool in curl:curl swaks:swaks neomutt:neomutt mbsync:isync tmux:tmux; do
+        command -v "${tool%%:*}" >/dev/null || missing+=("${tool##*:}")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    say "installing ${missing[*]}"
+    local sudo=
+    [ "$(id -u)" = 0 ] || sudo=sudo
+    $sudo apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+start_server() {
+    local bin=${QUORUMAIL_BIN:-}
+    if [ -z "$bin" ]; then
+        say "building quorumail"
+        bin=$work/quorumail
+        go build -o "$bin" ./cmd/quorumail
+    fi
+    say "starting quorumail dev"
+    "$bin" dev --data "$work/data" --imap 127.0.0.1:0 --lmtp 127.0.0.1:0 \
+        >"$work/server.out" 2>"$work/server.log" &
+    server=$!
+    local end=$((SECONDS + 60))
+    until grep -qx ready "$work/server.out"; do
+        kill -0 "$server" 2>/dev/null || fail "quorumail dev has ended"
+        [ $SECONDS -lt $end ] || fail "quorumail dev is not ready after 60 s"
+        sleep 0.1
+    done
+    imap=$(awk '$1 == "IMAP" {print $2}' "$work/server.out")
+    lmtp=$(awk '$1 == "LMTP" {print $2}' "$work/server.out")
+    echo "IMAP $imap, LMTP $lmtp"
+}
+
+# mail PATH [OPTIONS…] is curl as alice.
+mail() {
+    local path=$1
+    shift
+    curl --silent --show-error --max-time 60 --user alice@example.org:secret "$@" "imap://$imap/$path" | tr -d '\r'
+}
+
+# count prints how many numbers a SEARCH answer has.
+count() { awk '/^\* SEARCH/ {print NF - 2}'; }
+
+# deliver N brings alice a letter.
+deliver() {
+    swaks --protocol LMTP --server "$lmtp" --from carol@example.com --to alice@example.org \
+        --header "Subject: letter $1" --body "This is letter $1." >"$work/swaks.log" 2>&1 || fail "swaks: letter $1"
+}
+
+test_swaks() {
+    say "swaks: delivery by LMTP"
+    local n
+    for n in 1 2 3; do
+        deliver "$n"
+    done
+    contains "answer to each recipient" '^<- +250 .*<alice@example.org>' "$work/swaks.log"
+    if swaks --protocol LMTP --server "$lmtp" --from carol@example.com --to nobody@example.org >"$work/swaks-unknown.log" 2>&1; then
+        fail "swaks: delivery to an unknown user was accepted"
+    fi
+    contains "unknown user" '^<\*\* +550' "$work/swaks-unknown.log"
+    equal "messages delivered" 3 "$(mail INBOX --request 'SEARCH ALL' | count)"
+}
+
+test_curl() {
+    say "curl: list, fetch, append, search, flags"
+    mail '' >"$work/curl-list.log"
+    contains "LIST" '^\* LIST .* "/" "?INBOX"?$' "$work/curl-list.log"
+    mail 'INBOX;UID=1' >"$work/curl-fetch.log"
+    contains "FETCH: header" '^Subject: letter 1$' "$work/curl-fetch.log"
+    contains "FETCH: body" '^This is letter 1\.$' "$work/curl-fetch.log"
+    printf 'From: alice@example.org\r\nTo: bob@example.org\r\nSubject: =?utf-8?q?caf=C3=A9?=\r\nMessage-ID: <appended@example.org>\r\n\r\nuploaded\r\n' >"$work/upload.eml"
+    mail INBOX --upload-file "$work/upload.eml"
+    mail 'INBOX;UID=4' >"$work/curl-appended.log"
+    contains "APPEND" '^uploaded$' "$work/curl-appended.log"
+    equal "SEARCH SUBJECT" "* SEARCH 2" "$(mail 'INBOX?SUBJECT%20%22letter%202%22')"
+    equal "SEARCH of an encoded header" "* SEARCH 4" "$(mail INBOX --request 'SEARCH CHARSET UTF-8 SUBJECT "caf"')"
+    mail INBOX --request 'STORE 3 +FLAGS (\Flagged)' >"$work/curl-store.log"
+    contains "STORE" 'FETCH \(.*\\Flagged' "$work/curl-store.log"
+    equal "SEARCH FLAGGED" "* SEARCH 3" "$(mail INBOX --request 'SEARCH FLAGGED')"
+}
+
+# neomutt runs in a terminal of tmux, so that it is driven by keys as by a person.
+mutt() { tmux -S "$tmux_socket" "$@"; }
+screen() { mutt capture-pane -p -t mutt; }
+on_screen() { screen | grep -Eq -- "$1"; }
+
+mutt_start() {
+    mutt -f /dev/null new-session -d -s mutt -x 120 -y 30 \
+        "neomutt -n -F '$work/neomuttrc' -d 5 -l '$work/$1' 2>'$work/neomutt-stderr.log'; sleep 1"
+}
+
+mutt_ended() { ! mutt has-session -t mutt; }
+
+test_neomutt() {
+    say "neomutt: read and flag, leave, come back and resynchronise with QRESYNC"
+    mkdir "$work/headers"
+    cat >"$work/neomuttrc" <<RC
+set from = "alice@example.org"
+set folder = "imap://alice%40example.org@$imap/"
+set spool_file = "+INBOX"
+set imap_user = "alice@example.org"
+set imap_pass = "secret"
+set imap_condstore = yes
+set imap_qresync = yes
+set header_cache = "$work/headers/"
+set ssl_starttls = no
+set ssl_force_tls = no
+set quit = yes
+set wait_key = no
+set sort = mailbox-order
+set index_format = "%4C %Z %s"
+set status_format = "messages:%m flagged:%F deleted:%d"
+set status_on_top = no
+set mail_check = 5
+set timeout = 5
+RC
+    mutt_start neomutt1.log
+    wait_for "neomutt shows four messages" on_screen 'messages:4'
+    mutt send-keys -t mutt 1 Enter Enter # go to the first, open it
+    wait_for "neomutt shows the letter" on_screen 'This is letter 1\.'
+    mutt send-keys -t mutt i # back to the index
+    wait_for "neomutt shows the index" on_screen 'messages:4'
+    mutt send-keys -t mutt 2 Enter F # flag the second
+    wait_for "neomutt has flagged the letter" on_screen 'flagged:2'
+    mutt send-keys -t mutt '$' # write what was changed
+    wait_for "the flags have come to the server" flags_are 'SEARCH FLAGGED' '* SEARCH 2 3'
+    equal "flagged by neomutt" "* SEARCH 2 3" "$(mail INBOX --request 'SEARCH FLAGGED')"
+    equal "read in neomutt" "* SEARCH 1" "$(mail INBOX --request 'SEARCH SEEN HEADER SUBJECT "letter 1"')"
+    mutt send-keys -t mutt q
+    wait_for "neomutt has ended" mutt_ended
+    contains "QRESYNC enabled" 'ENABLE QRESYNC' "$work/neomutt1.log0"
+
+    # Behind its back: the last message goes, one changes, one comes.
+    mail INBOX --request 'UID STORE 4 +FLAGS (\Deleted)' >"$work/behind.log"
+    mail INBOX --request 'EXPUNGE' >>"$work/behind.log"
+    mail INBOX --request 'UID STORE 1 +FLAGS (\Flagged)' >>"$work/behind.log"
+    deliver 5
+    mutt_start neomutt2.log
+    wait_for "neomutt shows the new letter" on_screen 'letter 5'
+    wait_for "neomutt shows four messages, three flagged" on_screen 'messages:4 flagged:3'
+    if on_screen 'café'; then fail "neomutt still shows the expunged message"; fi
+    mutt send-keys -t mutt q
+    wait_for "neomutt has ended" mutt_ended
+    contains "resynchronised by QRESYNC" '> a[0-9]+ UID FETCH 1:[0-9]+ \(FLAGS\) \(CHANGEDSINCE [0-9]+ VANISHED\)' "$work/neomutt2.log0"
+    contains "told what vanished" '< \* VANISHED \(EARLIER\) 4' "$work/neomutt2.log0"
+    contains "told what changed" '< \* 1 FETCH \(UID 1 FLAGS \([^)]*\\Flagged' "$work/neomutt2.log0"
+    contains "fetched only what is new" '> a[0-9]+ FETCH 4 \(UID FLAGS' "$work/neomutt2.log0"
+    if grep -q 'QRESYNC failed' "$work/neomutt2.log0"; then fail "neomutt has given up QRESYNC"; fi
+
+    # Again, with a message in the middle. This neomutt does not renumber what comes
+    # after it, notices, and asks for all UIDs and flags: what it shows must be right
+    # all the same.
+    mail INBOX --request 'UID STORE 2 +FLAGS (\Deleted)' >"$work/behind.log"
+    mail INBOX --request 'EXPUNGE' >>"$work/behind.log"
+    deliver 6
+    mutt_start neomutt3.log
+    wait_for "neomutt shows the newest letter" on_screen 'letter 6'
+    wait_for "neomutt shows four messages, two flagged" on_screen 'messages:4 flagged:2'
+    if on_screen 'letter 2'; then fail "neomutt still shows the expunged letter"; fi
+    mutt send-keys -t mutt q
+    wait_for "neomutt has ended" mutt_ended
+    contains "told what vanished" '< \* VANISHED \(EARLIER\) 2' "$work/neomutt3.log0"
+}
+
+flags_are() { [ "$(mail INBOX --request "$1")" = "$2" ]; }
+
+test_mbsync() {
+    say "mbsync: a mailbox of $messages messages"
+    go run ./bench/clients/fill --imap "$imap" --user alice@example.org --password secret --mailbox Big --count "$messages" || fail "filling the mailbox"
+    equal "messages on the server" "$messages" "$(mail Big --request 'SEARCH ALL' | count)"
+    cat >"$work/mbsyncrc" <<RC
+IMAPAccount quorumail
+Host ${imap%:*}
+Port ${imap##*:}
+User alice@example.org
+Pass secret
+SSLType None
+AuthMechs LOGIN
+
+IMAPStore far
+Account quorumail
+
+MaildirStore near
+Path $work/maildir/
+Inbox $work/maildir/INBOX
+SubFolders Verbatim
+
+Channel big
+Far :far:
+Near :near:
+Pattern Big
+Create Near
+Expunge Both
+Sync All
+SyncState *
+RC
+    mkdir -p "$work/maildir"
+    sync_mail
+    equal "messages in the Maildir" "$messages" "$(find "$work/maildir/Big/cur" "$work/maildir/Big/new" -type f | wc -l | tr -d ' ')"
+
+    # Ten flagged and ten deleted here, one flagged and one deleted there.
+    local file n=0
+    for file in $(find "$work/maildir/Big/cur" "$work/maildir/Big/new" -type f | sort | head -n 20); do
+        n=$((n + 1))
+        local flags=F name
+        [ $n -le 10 ] || flags=T
+        name=${file##*/}
+        mv "$file" "$work/maildir/Big/cur/${name%%:2,*}:2,$flags"
+    done
+    mail Big --request "UID STORE $messages +FLAGS (\\Flagged)" >"$work/behind.log"
+    mail Big --request "UID STORE $((messages - 1)) +FLAGS (\\Deleted)" >>"$work/behind.log"
+    mail Big --request "UID EXPUNGE $((messages - 1))" >>"$work/behind.log"
+    sync_mail
+    equal "flagged on the server" 11 "$(mail Big --request 'SEARCH FLAGGED' | count)"
+    equal "left on the server" $((messages - 11)) "$(mail Big --request 'SEARCH ALL' | count)"
+    equal "left in the Maildir" $((messages - 11)) "$(find "$work/maildir/Big/cur" "$work/maildir/Big/new" -type f | wc -l | tr -d ' ')"
+    equal "flagged in the Maildir" 11 "$(find "$work/maildir/Big/cur" -type f -name '*:2,*F*' | wc -l | tr -d ' ')"
+}
+
+sync_mail() {
+    local began=$SECONDS
+    mbsync --config "$work/mbsyncrc" big >"$work/mbsync.log" 2>&1 || fail "mbsync"
+    echo "mbsync took $((SECONDS - began)) s"
+}
+
+test_stop() {
+    say "stopping quorumail"
+    kill "$server"
+    local status=0
+    wait "$server" || status=$?
+    server=
+    equal "exit status" 0 "$status"
+}
+
+install_clients
+start_server
+test_swaks
+test_curl
+test_neomutt
+test_mbsync
+test_stop
+say "all clients passed"
