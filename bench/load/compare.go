@@ -82,7 +82,7 @@ func compareOne(ctx context.Context, s *Scenario, envs []*Env) report.Row {
 	if s.Prepare != nil {
 		each("prepares", func(_ int, e *Env) error { return s.Prepare(ctx, e) })
 	}
-	for round := range envs[0].Scale.Rounds {
+	for round := range s.rounds(envs[0].Scale) {
 		each(fmt.Sprintf("round %d", round+1), func(i int, e *Env) error {
 			sample, err := s.Round(ctx, e)
 			if err != nil {

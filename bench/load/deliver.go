@@ -115,7 +115,10 @@ func deliveryRound(ctx context.Context, e *Env, deliver deliverFunc) (Sample, er
 	if err != nil {
 		return Sample{}, err
 	}
-	gen := newMail(7)
+	// Others in each round: a server may take the same message from an MTA as a
+	// delivery that was tried again.
+	e.round++
+	gen := newMail(uint64(e.round) + 7<<32)
 	s := Sample{Latency: newHistogram()}
 	begun := time.Now()
 	for n := range e.Scale.Deliveries {

@@ -140,7 +140,10 @@ func fetchHugeScenario() Scenario {
 			return fill(ctx, e.Target, e.Target.account(0), m)
 		},
 		Round: func(ctx context.Context, e *Env) (Sample, error) {
-			return fetchBodies(ctx, e, m, 1, e.Scale.HugeBodies)
+			peak := e.watchPeak()
+			s, err := fetchBodies(ctx, e, m, 1, e.Scale.HugeBodies)
+			s.Note = peak()
+			return s, err
 		},
 	}
 }

@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -92,4 +94,49 @@ func parseStat(s string) (pid, parent int, ok bool) {
 	pid, err1 := strconv.Atoi(strings.TrimSpace(s[:open]))
 	parent, err2 := strconv.Atoi(fields[1])
 	return pid, parent, err1 == nil && err2 == nil
+}
+
+// watchPeak begins to watch the resident memory of the target's processes; the
+// returned function tells the highest of each since then. It tells nothing where
+// the system doesn't.
+func (e *Env) watchPeak() func() string {
+	if e.Target.Processes == nil {
+		return func() string { return "" }
+	}
+	processes := e.Target.Processes()
+	before := make(map[string]int64)
+	for name, pid := range processes {
+		// 5 sets the high-water mark to what is resident now (proc(5)).
+		err := os.WriteFile(filepath.Join("/proc", strconv.Itoa(pid), "clear_refs"), []byte("5"), 0)
+		if hwm, err2 := statusField(pid, "VmHWM:"); err == nil && err2 == nil {
+			before[name] = hwm
+		}
+	}
+	return func() string {
+		var parts []string
+		for _, name := range slices.Sorted(maps.Keys(before)) {
+			if peak, err := statusField(processes[name], "VmHWM:"); err == nil {
+				parts = append(parts, fmt.Sprintf("%s %d → %d MiB", name, before[name]>>20, peak>>20))
+			}
+		}
+		if parts == nil {
+			return ""
+		}
+		return "memory before and at its peak: " + strings.Join(parts, ", ")
+	}
+}
+
+// statusField reads a size from a process's status.
+func statusField(pid int, field string) (int64, error) {
+	data, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(data)) {
+		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == field {
+			kib, err := strconv.ParseInt(fields[1], 10, 64)
+			return kib << 10, err
+		}
+	}
+	return 0, fmt.Errorf("load: process %d: no %s", pid, field)
 }

@@ -32,12 +32,8 @@ func resyncFewScenario() Scenario {
 // resyncScenario times SELECT (QRESYNC …) of a client that missed 100 changes,
 // on a new connection, and checks that it names exactly what changed.
 func resyncScenario(name string, size func(Scale) int) Scenario {
-	// A mailbox of its own: it changes.
-	mailbox := func(s Scale) mailboxSpec {
-		m := copies(size(s))
-		m.name = "resync-" + strconv.Itoa(m.messages)
-		return m
-	}
+	// The same mailbox as SELECT's: as many messages come as go.
+	mailbox := func(s Scale) mailboxSpec { return copies(size(s)) }
 	return Scenario{
 		Name: name,
 		What: func(s Scale) string {

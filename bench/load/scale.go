@@ -43,7 +43,7 @@ func Scales() map[string]Scale {
 			Name: "small", Rounds: 2, Clients: 64, Duration: 4 * time.Second, MaxOps: 20_000,
 			FetchFlags: 20_000, FetchEnvelope: 2_000, Fetches: 3, Bodies: 400, HugeBodies: 3,
 			Large: 20_000, Selects: 10, Few: 1_000, Resyncs: 5, Deliveries: 30,
-			Idle: 200, IdleMessages: 10_000, Settle: 2 * time.Second,
+			Idle: 1_000, IdleMessages: 10_000, Settle: 2 * time.Second,
 		},
 		"full": {
 			Name: "full", Rounds: 3, Clients: 64, Duration: 20 * time.Second, MaxOps: 200_000,

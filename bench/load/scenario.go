@@ -37,8 +37,18 @@ type Scenario struct {
 	Needs func(*Target) bool
 	// Prepare makes what rounds need, untimed, before the first one; may be nil.
 	Prepare func(context.Context, *Env) error
+	// Rounds is how many there are at most; 0: as many as the scale has.
+	Rounds int
 	// Round measures once.
 	Round func(context.Context, *Env) (Sample, error)
+}
+
+// rounds is how often the scenario is run.
+func (s *Scenario) rounds(scale Scale) int {
+	if s.Rounds > 0 {
+		return min(s.Rounds, scale.Rounds)
+	}
+	return scale.Rounds
 }
 
 // possible reports whether the target can be driven so.

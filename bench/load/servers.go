@@ -25,7 +25,7 @@ func benchAccounts() []Account {
 // dovecotIdle bounds the idle sessions that Dovecot is asked to hold: each is a
 // process of half a mebibyte and more, and its price doesn't fall with the
 // number.
-const dovecotIdle = 500
+const dovecotIdle = 200
 
 // startDovecot starts a private Dovecot below dir.
 func startDovecot(ctx context.Context, dir string) (*Target, func() error, error) {

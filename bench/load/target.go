@@ -44,6 +44,9 @@ type Target struct {
 	// Memory returns the processes that hold the sessions of the last IMAP
 	// frontend; nil if they are not known.
 	Memory func() ([]int, error)
+	// Processes names all processes of the server, to tell how much memory a
+	// large message takes there; nil if they are not known.
+	Processes func() map[string]int
 	// MaxIdle bounds how many idle sessions it is asked to hold; 0: no bound.
 	MaxIdle int
 }
