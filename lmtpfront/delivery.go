@@ -1,88 +1,86 @@
 package lmtpfront
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"hash"
 	"io"
-	"os"
 	"strings"
+	"sync"
 	"time"
+
+	"github.com/emersion/go-smtp"
 
 	"github.com/quorumail/quorumail/node/client/message"
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
 )
 
-// inMemory is how much of a message is kept in memory before it goes to a file.
-const inMemory = 1 << 20
+// deliveries is how many recipients of one message are served at once.
+const deliveries = 8
 
-// spooled is a received message, to be read once for each recipient.
-type spooled struct {
-	memory []byte
-	file   *os.File // if it is larger than inMemory: all of it
-	size   int64
-	hash   [sha256.Size]byte
+// deliver puts a message into the INBOX of each recipient and answers for each.
+func (s *session) deliver(env envelope, m *spooled, status smtp.StatusCollector) {
+	ctx, cancel := context.WithTimeout(s.s.ctx, 5*s.s.cfg.DeliveryTimeout)
+	defer cancel()
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, deliveries)
+	for _, to := range env.to {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			s.answer(status, to, s.deliverTo(ctx, env, to, m))
+		})
+	}
+	wg.Wait()
 }
 
-// spool reads a message to its end. The error is that of r, or of the disk.
-func spool(r io.Reader) (m *spooled, err error) {
-	h := sha256.New()
-	r = io.TeeReader(r, h)
-	m = &spooled{}
-	m.memory, err = io.ReadAll(io.LimitReader(r, inMemory))
-	if err != nil {
-		return nil, err
-	}
-	m.size = int64(len(m.memory))
-	if m.size == inMemory {
-		if err := m.toFile(r); err != nil {
-			m.close()
-			return nil, err
+// answer tells what became of the message for one recipient. go-smtp panics if it
+// believes that it has been told before. Reset sees to it that it has no reason
+// to; should it yet, an answer that is lost is asked for again.
+func (s *session) answer(status smtp.StatusCollector, to recipient, refused *smtp.SMTPError) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.s.cfg.Log.Error("answer lost", "recipient", to.address, "cause", v)
 		}
+	}()
+	if refused == nil {
+		status.SetStatus(to.address, nil) // not a nil *SMTPError in an error
+		return
 	}
-	h.Sum(m.hash[:0])
-	return m, nil
+	status.SetStatus(to.address, refused)
 }
 
-func (m *spooled) toFile(r io.Reader) (err error) {
-	if m.file, err = os.CreateTemp("", "quorumail-lmtp-*"); err != nil {
-		return err
+// deliverTo puts a message into one INBOX; nil: it is there.
+func (s *session) deliverTo(ctx context.Context, env envelope, to recipient, m *spooled) *smtp.SMTPError {
+	ctx, cancel := context.WithTimeout(ctx, s.s.cfg.DeliveryTimeout)
+	defer cancel()
+	log := s.s.cfg.Log.With("account", to.account, "from", env.from)
+	storage := s.s.storage(to.account)
+	entry, err := s.entry(ctx, env, to, m, storage)
+	if err != nil {
+		log.Warn("message not staged", "error", err)
+		return storageError(err)
 	}
-	// No name: it is gone with the process, however that ends.
-	if err := os.Remove(m.file.Name()); err != nil {
-		return err
+	res, err := storage.Propose(ctx, entry)
+	if err != nil {
+		log.Warn("message not delivered", "error", err)
+		return storageError(err)
 	}
-	if _, err := m.file.Write(m.memory); err != nil {
-		return err
+	if res.GetCode() != pb.Code_CODE_OK {
+		log.Warn("message refused", "code", res.GetCode(), "detail", res.GetDetail())
+		return refusal(res.GetCode())
 	}
-	m.memory = nil
-	n, err := io.Copy(m.file, r)
-	m.size += n
-	return err
+	e := entry.GetAppend().GetMessages()[0].GetEmail()
+	log.Info("message delivered", "size", e.GetSize(), "message_id", string(e.GetEnvelope().GetMessageId()), "again", res.GetRepeated())
+	return nil
 }
 
-// reader returns the message from its start. Readers are independent.
-func (m *spooled) reader() io.Reader {
-	if m.file != nil {
-		return io.NewSectionReader(m.file, 0, m.size)
-	}
-	return bytes.NewReader(m.memory)
-}
-
-func (m *spooled) close() {
-	if m.file != nil {
-		_ = m.file.Close() // what was in it has been stored, or refused
-	}
-}
-
-// entry makes the proposal that appends the message to a recipient's INBOX,
-// with the trace fields of final delivery before it (RFC 5321, 4.4).
-func (s *session) entry(ctx context.Context, to recipient, m *spooled) (*pb.Entry, error) {
+// entry makes the proposal that appends a message to an INBOX, with the trace
+// fields of final delivery before it. Large messages are staged on the way.
+func (s *session) entry(ctx context.Context, env envelope, to recipient, m *spooled, storage Storage) (*pb.Entry, error) {
 	now := time.Now()
-	trace := s.trace(to.address, now)
-	msg, err := message.Read(ctx, io.MultiReader(strings.NewReader(trace), m.reader()), s.s.storage(to.account), message.Options{})
+	r := io.MultiReader(strings.NewReader(s.trace(env, to.address, now)), m.reader())
+	msg, err := message.Read(ctx, r, storage, message.Options{})
 	if err != nil {
 		return nil, err
 	}
@@ -90,48 +88,21 @@ func (s *session) entry(ctx context.Context, to recipient, m *spooled) (*pb.Entr
 	msg.InternalDate, msg.ZoneMinutes = now.Unix(), int32(offset/60)
 	op := &pb.AppendOp{Mailbox: "INBOX", Messages: []*pb.AppendMessage{msg}}
 	// An MTA that has lost our answer sends the same octets again, and the state
-	// machine then returns what it did the first time. Two different messages
-	// that are equal octet by octet are told apart by their Message-ID, which is
-	// unique (RFC 5322, 3.6.4); without one they cannot be, and losing mail is
-	// worse than having it twice.
-	if msg.GetEmail().GetEnvelope().GetMessageId() != nil {
-		op.DeliveryId = deliveryID(s.from, to.address, m.hash)
+	// machine then returns what it did the first time. Octets that are equal with
+	// their Message-ID are one message (RFC 5322, 3.6.4). Without one, two messages
+	// may be equal and yet two, as a machine's hourly "disk is full" with no date, and
+	// losing mail is worse than having it twice.
+	if len(msg.GetEmail().GetEnvelope().GetMessageId()) > 0 {
+		op.DeliveryId = deliveryID(env.from, to.address, m.hash)
 	}
 	return &pb.Entry{Op: &pb.Entry_Append{Append: op}}, nil
 }
 
-// deliveryID names a delivery: of these octets, as received, from this sender to
-// this recipient.
+// deliveryID names a delivery: from this sender, to this recipient, of these
+// octets as they were received, since what we add differs each time.
 func deliveryID(from, to string, octets [sha256.Size]byte) []byte {
 	h := sha256.New()
-	for _, part := range []string{from, to} {
-		writePart(h, part)
-	}
+	fmt.Fprintf(h, "%d:%s%d:%s", len(from), from, len(to), to)
 	h.Write(octets[:])
 	return h.Sum(nil)
-}
-
-func writePart(h hash.Hash, part string) {
-	fmt.Fprintf(h, "%d:%s", len(part), part)
-}
-
-// trace is Return-Path, Delivered-To and Received.
-func (s *session) trace(to string, now time.Time) string {
-	peer := "unknown"
-	if addr := s.conn.Conn().RemoteAddr(); addr != nil {
-		peer = addr.String()
-	}
-	return fmt.Sprintf("Return-Path: <%s>\r\nDelivered-To: %s\r\nReceived: from %s (%s)\r\n\tby %s with LMTP;\r\n\t%s\r\n",
-		clean(s.from), clean(to), clean(s.conn.Hostname()), clean(peer), clean(s.s.cfg.Hostname),
-		now.Format("Mon, 2 Jan 2006 15:04:05 -0700"))
-}
-
-// clean keeps what comes from a client from ending a header line.
-func clean(v string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return -1
-		}
-		return r
-	}, v)
 }
