@@ -42,7 +42,7 @@ func (in *input) use(n int) {
 // rest lets the large buffer go, if it is empty.
 func (in *input) rest() {
 	if in.r == in.w {
-		in.large, in.full = nil, false
+		in.r, in.w, in.large, in.full = 0, 0, nil, false
 	}
 }
 

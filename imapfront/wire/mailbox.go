@@ -13,7 +13,7 @@ import (
 var errMailboxName = errors.New("not a mailbox name in modified UTF-7")
 
 // mutf7 is the alphabet of RFC 3501, 5.1.3: "," for "/", no padding.
-var mutf7 = base64.NewEncoding("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,").WithPadding(base64.NoPadding)
+var mutf7 = base64.NewEncoding("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,").WithPadding(base64.NoPadding).Strict()
 
 // decodeMailbox decodes a mailbox name as the session spells them, puts it into
 // NFC and INBOX into upper case.
@@ -41,7 +41,9 @@ func CanonicalMailbox(s string) string {
 }
 
 // DecodeMailbox decodes a name in modified UTF-7 (RFC 3501, 5.1.3). Octets above
-// ASCII are left as they are.
+// ASCII are left as they are. It refuses what has more than one meaning or none:
+// encoded ASCII, halves of surrogate pairs, bits left over. Needless shifts
+// between two encoded runs are borne: EncodeMailbox does not make them.
 func DecodeMailbox(s string) (string, error) {
 	var sb strings.Builder
 	for {
@@ -59,16 +61,24 @@ func DecodeMailbox(s string) (string, error) {
 			sb.WriteByte('&')
 			continue
 		}
-		raw, err := mutf7.DecodeString(code)
-		if err != nil || len(raw)%2 != 0 {
+		raw, err := mutf7.DecodeString(code) // which passes over line ends
+		if err != nil || len(raw)%2 != 0 || strings.ContainsAny(code, "\r\n") {
 			return "", errMailboxName
 		}
-		units := make([]uint16, len(raw)/2)
-		for i := range units {
-			units[i] = uint16(raw[2*i])<<8 | uint16(raw[2*i+1])
-		}
-		for _, c := range utf16.Decode(units) {
-			if c == utf8.RuneError || c >= ' ' && c < 0x7f {
+		for len(raw) > 0 {
+			c := rune(raw[0])<<8 | rune(raw[1])
+			raw = raw[2:]
+			if utf16.IsSurrogate(c) {
+				if len(raw) < 2 {
+					return "", errMailboxName
+				}
+				c = utf16.DecodeRune(c, rune(raw[0])<<8|rune(raw[1]))
+				raw = raw[2:]
+				if c == utf8.RuneError {
+					return "", errMailboxName
+				}
+			}
+			if c >= ' ' && c < 0x7f {
 				return "", errMailboxName // ASCII represents itself
 			}
 			sb.WriteRune(c)
@@ -109,40 +119,54 @@ func EncodeMailbox(s string) string {
 }
 
 // MatchPattern reports whether a mailbox name is of a LIST pattern: "*" stands
-// for anything, "%" for anything without a separator (RFC 9051, 6.3.9). INBOX
-// as the first component is compared without regard to case. The cost is at most
-// the product of both lengths.
+// for anything, "%" for anything without a separator (RFC 9051, 6.3.9). INBOX,
+// alone or as the first component of the name, is compared without regard to
+// case. The cost is at most the product of both lengths.
 func MatchPattern(pattern, name string) bool {
-	if len(pattern) >= 5 && strings.EqualFold(pattern[:5], "INBOX") {
-		pattern = "INBOX" + pattern[5:]
+	fold := 0 // octets of the name whose case means nothing
+	if head, _, _ := strings.Cut(name, "/"); head == "INBOX" {
+		fold = len(head)
 	}
 	// states[i]: the first i octets of the pattern match what has been read.
-	states := make([]bool, len(pattern)+1)
-	states[0] = true
-	spread := func() {
-		for i := 0; i < len(pattern); i++ {
-			if states[i] && (pattern[i] == '*' || pattern[i] == '%') {
-				states[i+1] = true
-			}
-		}
+	var short [2][64]bool
+	states, next := short[0][:], short[1][:]
+	if len(pattern) < len(states) {
+		states, next = states[:len(pattern)+1], next[:len(pattern)+1]
+	} else {
+		states, next = make([]bool, len(pattern)+1), make([]bool, len(pattern)+1)
 	}
-	spread()
-	next := make([]bool, len(pattern)+1)
+	states[0] = true
+	skipWildcards(pattern, states)
 	for j := 0; j < len(name); j++ {
 		clear(next)
+		any := false
 		for i, on := range states[:len(pattern)] {
 			if !on {
 				continue
 			}
 			switch c := pattern[i]; {
 			case c == '*' || c == '%' && name[j] != '/':
-				next[i] = true
-			case c == name[j] && c != '%':
-				next[i+1] = true
+				next[i], any = true, true
+			case c == '%':
+			case c == name[j] || j < fold && upper(c) == name[j]:
+				next[i+1], any = true, true
 			}
 		}
+		if !any {
+			return false
+		}
 		states, next = next, states
-		spread()
+		skipWildcards(pattern, states)
 	}
 	return states[len(pattern)]
+}
+
+// skipWildcards adds the states that are reached by wildcards that stand for
+// nothing.
+func skipWildcards(pattern string, states []bool) {
+	for i := 0; i < len(pattern); i++ {
+		if states[i] && (pattern[i] == '*' || pattern[i] == '%') {
+			states[i+1] = true
+		}
+	}
 }

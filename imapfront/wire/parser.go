@@ -342,7 +342,7 @@ func (p *parser) dateTime() time.Time {
 		return time.Time{}
 	}
 	t, err := time.Parse("_2-Jan-2006 15:04:05 -0700", s)
-	if err != nil || t.Year() < 1 || t.Year() > 9999 {
+	if err != nil || len(s) > len("02-Jan-2006 15:04:05 -0700") || t.Year() < 1 {
 		p.fail("malformed date-time")
 	}
 	return t

@@ -54,8 +54,12 @@ func (w *Writer) BodyStructure(p *pb.BodyPart, extended bool) *Writer {
 	w.Raw(" ").NString(p.Id).Raw(" ").NString(p.Description).Raw(" ").String(p.GetEncoding())
 	w.Raw(" ", p.GetSize())
 	switch {
-	case p.GetType() == "MESSAGE" && (p.GetSubtype() == "RFC822" || p.GetSubtype() == "GLOBAL") && len(p.GetParts()) == 1:
-		w.Raw(" ").Envelope(p.GetEnvelope()).Raw(" ").BodyStructure(p.GetParts()[0], extended)
+	case p.GetType() == "MESSAGE" && (p.GetSubtype() == "RFC822" || p.GetSubtype() == "GLOBAL"):
+		var inner *pb.BodyPart // the grammar has none without a message in it either
+		if len(p.GetParts()) > 0 {
+			inner = p.GetParts()[0]
+		}
+		w.Raw(" ").Envelope(p.GetEnvelope()).Raw(" ").BodyStructure(inner, extended)
 		w.Raw(" ", p.GetLines())
 	case p.GetType() == "TEXT":
 		w.Raw(" ", p.GetLines())

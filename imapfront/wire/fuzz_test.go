@@ -1,0 +1,126 @@
+package wire
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"testing"
+)
+
+// chunked reads at most sizes[i] octets at a time, in turn.
+type chunked struct {
+	r     io.Reader
+	sizes []byte
+	i     int
+}
+
+func (c *chunked) Read(p []byte) (int, error) {
+	n := len(p)
+	if len(c.sizes) > 0 {
+		n = min(n, int(c.sizes[c.i%len(c.sizes)])+1)
+		c.i++
+	}
+	return c.r.Read(p[:n])
+}
+
+// transcript reads everything and returns what came of it, a line an event.
+func transcript(t *testing.T, src io.Reader, size int, utf8 bool) []string {
+	limits := Limits{Line: 500, Literal: 100, Append: 1000}
+	var events []string
+	r := NewReader(src, limits, func() error { events = append(events, "asked"); return nil })
+	r.SetUTF8(utf8)
+	for range size + 2 {
+		tag, cmd, err := r.ReadCommand()
+		events = append(events, fmt.Sprintf("%s %T %v", tag, cmd, err))
+		var syntax *SyntaxError
+		if errors.As(err, &syntax) {
+			if syntax.Tag != tag || tag == "" || syntax.Text == "" {
+				t.Fatalf("%q: %+v", tag, syntax)
+			}
+			continue
+		}
+		if err != nil {
+			return events
+		}
+		stable(t, cmd, utf8)
+		if cap(r.line) > 8*limits.Line {
+			t.Fatalf("a line of %d octets", cap(r.line))
+		}
+		if a, ok := cmd.(Append); ok {
+			if err := readAppend(r, a, &events); err != nil && !errors.As(err, &syntax) {
+				return append(events, err.Error())
+			}
+		}
+	}
+	t.Fatal("more commands than octets")
+	return nil
+}
+
+// readAppend reads messages that are not too large, and refuses others.
+func readAppend(r *Reader, a Append, events *[]string) error {
+	msg, more := a.First, true
+	for more {
+		if msg.Literal.Size > r.limits.Append {
+			*events = append(*events, "refused")
+			return r.RefuseLiteral()
+		}
+		body, err := r.LiteralBody()
+		if err != nil {
+			return err
+		}
+		octets, err := io.ReadAll(body)
+		if err != nil {
+			return err
+		}
+		*events = append(*events, fmt.Sprintf("%+v %q", msg, octets))
+		if msg, more, err = r.AppendMessage(); err != nil {
+			*events = append(*events, err.Error())
+			return err
+		}
+	}
+	return nil
+}
+
+// stable checks that what is printed of a command is that command.
+func stable(t *testing.T, cmd Command, utf8 bool) {
+	line := printCommand(cmd, utf8)
+	if a, ok := cmd.(Append); ok {
+		a.First.Date = a.First.Date.UTC() // zones compare by their place in memory
+		cmd = a
+	}
+	r := NewReader(bytes.NewReader([]byte("t "+line+"\r\n")), Limits{}, nil)
+	r.SetUTF8(utf8)
+	_, again, err := r.ReadCommand()
+	if a, ok := again.(Append); ok {
+		a.First.Date = a.First.Date.UTC()
+		again = a
+	}
+	if err != nil || !reflect.DeepEqual(again, cmd) {
+		t.Fatalf("%+v, printed %q, is %+v, %v", cmd, line, again, err)
+	}
+}
+
+func FuzzReadCommand(f *testing.F) {
+	for _, s := range []string{
+		"a login bob {3}\r\nabc\r\n", "a uid fetch 1:* (flags body.peek[1.2.header.fields (a b)]<1.2>) (changedsince 5 vanished)\r\n",
+		"a append x (\\Seen) {3+}\r\nabc (a) {1}\r\nx\r\n", "a search or (not seen) uid 1:* since 1-Jan-2020\r\n",
+		"a select x (qresync (1 2 3:4 (1 2)))\r\n", "a list (subscribed) \"\" (a b) return (status (messages))\r\n",
+		"a store 1 (unchangedsince 5) +flags.silent (a \\Seen)\r\n", "a id (\"a\" NIL)\r\n", "a append x utf8 (~{1+}\r\na)\r\n",
+		"a bogus {6+}\r\nx y\r\nz {1+}\r\nq\r\nb noop\r\n", "a authenticate plain AGEAYg==\r\n", "a create &AOQ- (use (\\Sent))\r\n",
+		"a append x \" 1-Jan-2020 00:00:00 +0100\" {2000+}\r\n", "a search return (save) charset x modseq \"/flags/\\\\a\" all 5\r\n",
+		"\x16\x03\x01\x00", "a enable x y\r\na status x (messages)\r\na copy $ y\r\na uid move 1,2:* y\r\na rename a b\r\na uid expunge 5\r\n",
+		"a fetch 1 (binary.peek[1]<0.5> binary.size[2] rfc822.text preview (lazy))\r\n",
+	} {
+		f.Add([]byte(s), []byte{}, false)
+		f.Add([]byte(s), []byte{0, 3, 1}, true)
+	}
+	f.Fuzz(func(t *testing.T, in, sizes []byte, utf8 bool) {
+		whole := transcript(t, bytes.NewReader(in), len(in), utf8)
+		pieces := transcript(t, &chunked{r: bytes.NewReader(in), sizes: sizes}, len(in), utf8)
+		if !reflect.DeepEqual(whole, pieces) {
+			t.Fatalf("in one piece %q, in many %q", whole, pieces)
+		}
+	})
+}
