@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Real mail clients against "quorumail dev": curl, swaks, neomutt with QRESYNC,
-# mbsync. Installs them from Debian where they are missing, works in a directory of
+# Real mail clients against "quorumail dev": curl, swaks, neomutt and mutt with
+# QRESYNC, mbsync. Installs them from Debian where they are missing, works in a directory of
 # its own, ends only what it started.
 #
 #   bench/clients/run.sh
@@ -55,6 +55,14 @@ $(tail -n 40 "$3")"
     printf 'ok  %s: %s\n' "$1" "$(grep -E -m 1 -- "$2" "$3" | tr -d '\r' | cut -c 1-100)"
 }
 
+# lacks WHAT PATTERN FILE fails if a line of the file matches.
+lacks() {
+    if grep -Eq -- "$2" "$3"; then
+        fail "$1: a line matches '$2' in ${3##*/}: $(grep -E -m 1 -- "$2" "$3")"
+    fi
+    printf 'ok  %s\n' "$1"
+}
+
 # wait_for WHAT COMMAND… tries for 30 seconds until the command succeeds.
 wait_for() {
     local what=$1 end=$((SECONDS + 30))
@@ -67,7 +75,7 @@ wait_for() {
 
 install_clients() {
     local missing=() tool
-    for tool in curl:curl swaks:swaks neomutt:neomutt mbsync:isync tmux:tmux; do
+    for tool in curl:curl swaks:swaks neomutt:neomutt mutt:mutt mbsync:isync tmux:tmux; do
         command -v "${tool%%:*}" >/dev/null || missing+=("${tool##*:}")
     done
     [ ${#missing[@]} -gt 0 ] || return 0
@@ -87,6 +95,7 @@ start_server() {
     fi
     say "starting quorumail dev"
     "$bin" dev --data "$work/data" --imap 127.0.0.1:0 --lmtp 127.0.0.1:0 \
+        --user alice@example.org:secret --user bob@example.org:secret --user carol@example.org:secret \
         >"$work/server.out" 2>"$work/server.log" &
     server=$!
     local end=$((SECONDS + 60))
@@ -100,19 +109,19 @@ start_server() {
     echo "IMAP $imap, LMTP $lmtp"
 }
 
-# mail PATH [OPTIONS…] is curl as alice.
+# mail PATH [OPTIONS…] is curl as alice, or as $user.
 mail() {
     local path=$1
     shift
-    curl --silent --show-error --max-time 60 --user alice@example.org:secret "$@" "imap://$imap/$path" | tr -d '\r'
+    curl --silent --show-error --max-time 60 --user "${user:-alice}@example.org:secret" "$@" "imap://$imap/$path" | tr -d '\r'
 }
 
 # count prints how many numbers a SEARCH answer has.
 count() { awk '/^\* SEARCH/ {print NF - 2}'; }
 
-# deliver N brings alice a letter.
+# deliver N brings alice, or $user, a letter.
 deliver() {
-    swaks --protocol LMTP --server "$lmtp" --from carol@example.com --to alice@example.org \
+    swaks --protocol LMTP --server "$lmtp" --from dave@example.com --to "${user:-alice}@example.org" \
         --header "Subject: letter $1" --body "This is letter $1." >"$work/swaks.log" 2>&1 || fail "swaks: letter $1"
 }
 
@@ -122,8 +131,8 @@ test_swaks() {
     for n in 1 2 3; do
         deliver "$n"
     done
-    contains "answer to each recipient" '^<- +250 .*<alice@example.org>' "$work/swaks.log"
-    if swaks --protocol LMTP --server "$lmtp" --from carol@example.com --to nobody@example.org >"$work/swaks-unknown.log" 2>&1; then
+    contains "answer to each recipient" '^<- +250 2.0.0 <alice@example.org>' "$work/swaks.log"
+    if swaks --protocol LMTP --server "$lmtp" --from dave@example.com --to nobody@example.org >"$work/swaks-unknown.log" 2>&1; then
         fail "swaks: delivery to an unknown user was accepted"
     fi
     contains "unknown user" '^<\*\* +550' "$work/swaks-unknown.log"
@@ -148,30 +157,48 @@ test_curl() {
     equal "SEARCH FLAGGED" "* SEARCH 3" "$(mail INBOX --request 'SEARCH FLAGGED')"
 }
 
-# neomutt runs in a terminal of tmux, so that it is driven by keys as by a person.
-mutt() { tmux -S "$tmux_socket" "$@"; }
-screen() { mutt capture-pane -p -t mutt; }
-on_screen() { screen | grep -Eq -- "$1"; }
+# Mail readers run in a terminal of tmux, so that they are driven by keys as by a
+# person. The one under test is $reader, the account's name $user.
+term() { tmux -S "$tmux_socket" "$@"; }
+on_screen() { term capture-pane -p -t reader | grep -Eq -- "$1"; }
+keys() { term send-keys -t reader "$@"; }
+reader_ended() { ! term has-session -t reader; }
 
-mutt_start() {
-    mutt -f /dev/null new-session -d -s mutt -x 120 -y 30 \
-        "neomutt -n -F '$work/neomuttrc' -d 5 -l '$work/$1' 2>'$work/neomutt-stderr.log'; sleep 1"
+# reader_start SESSION starts the reader; its debug log is $log afterwards.
+reader_start() {
+    local command="$reader -n -F '$work/$reader.rc' -d 5"
+    log=$work/$reader$1.log0
+    if [ "$reader" = neomutt ]; then
+        command="$command -l '${log%0}'"
+    else
+        command="$command; mv .muttdebug0 '$log'"
+    fi
+    term -f /dev/null new-session -d -s reader -x 120 -y 30 "cd '$work' && export HOME=. && $command"
 }
 
-mutt_ended() { ! mutt has-session -t mutt; }
+reader_quit() {
+    keys q
+    wait_for "$reader has ended" reader_ended
+}
 
-test_neomutt() {
-    say "neomutt: read and flag, leave, come back and resynchronise with QRESYNC"
-    mkdir "$work/headers"
-    cat >"$work/neomuttrc" <<RC
-set from = "alice@example.org"
-set folder = "imap://alice%40example.org@$imap/"
-set spool_file = "+INBOX"
-set imap_user = "alice@example.org"
+# test_reader SPOOLFILE [strict]: reads and flags, goes away, comes back to what has
+# changed behind its back and resynchronises. SPOOLFILE is that setting's name.
+test_reader() {
+    say "$reader: read, flag, leave, come back and resynchronise with QRESYNC"
+    local log n
+    for n in 1 2 3 4; do
+        deliver "$n"
+    done
+    mkdir "$work/$reader.headers"
+    cat >"$work/$reader.rc" <<RC
+set from = "$user@example.org"
+set folder = "imap://$user%40example.org@$imap/"
+set $1 = "+INBOX"
+set imap_user = "$user@example.org"
 set imap_pass = "secret"
 set imap_condstore = yes
 set imap_qresync = yes
-set header_cache = "$work/headers/"
+set header_cache = "$work/$reader.headers/"
 set ssl_starttls = no
 set ssl_force_tls = no
 set quit = yes
@@ -179,59 +206,59 @@ set wait_key = no
 set sort = mailbox-order
 set index_format = "%4C %Z %s"
 set status_format = "messages:%m flagged:%F deleted:%d"
-set status_on_top = no
 set mail_check = 5
 set timeout = 5
 RC
-    mutt_start neomutt1.log
-    wait_for "neomutt shows four messages" on_screen 'messages:4'
-    mutt send-keys -t mutt 1 Enter Enter # go to the first, open it
-    wait_for "neomutt shows the letter" on_screen 'This is letter 1\.'
-    mutt send-keys -t mutt i # back to the index
-    wait_for "neomutt shows the index" on_screen 'messages:4'
-    mutt send-keys -t mutt 2 Enter F # flag the second
-    wait_for "neomutt has flagged the letter" on_screen 'flagged:2'
-    mutt send-keys -t mutt '$' # write what was changed
-    wait_for "the flags have come to the server" flags_are 'SEARCH FLAGGED' '* SEARCH 2 3'
-    equal "flagged by neomutt" "* SEARCH 2 3" "$(mail INBOX --request 'SEARCH FLAGGED')"
-    equal "read in neomutt" "* SEARCH 1" "$(mail INBOX --request 'SEARCH SEEN HEADER SUBJECT "letter 1"')"
-    mutt send-keys -t mutt q
-    wait_for "neomutt has ended" mutt_ended
-    contains "QRESYNC enabled" 'ENABLE QRESYNC' "$work/neomutt1.log0"
+    reader_start 1
+    wait_for "$reader shows four messages" on_screen 'messages:4'
+    keys 1 Enter Enter # go to the first, open it
+    wait_for "$reader shows the letter" on_screen 'This is letter 1\.'
+    keys i # back to the index
+    wait_for "$reader shows the index" on_screen 'messages:4'
+    keys 2 Enter F # flag the second
+    wait_for "$reader has flagged the letter" on_screen 'flagged:1'
+    keys '$' # write what was changed
+    wait_for "the flag has come to the server" flags_are 'SEARCH FLAGGED' '* SEARCH 2'
+    equal "flagged by $reader" "* SEARCH 2" "$(mail INBOX --request 'SEARCH FLAGGED')"
+    equal "read in $reader" "* SEARCH 1" "$(mail INBOX --request 'SEARCH SEEN')"
+    reader_quit
+    contains "QRESYNC enabled" 'ENABLE QRESYNC' "$log"
 
-    # Behind its back: the last message goes, one changes, one comes.
-    mail INBOX --request 'UID STORE 4 +FLAGS (\Deleted)' >"$work/behind.log"
+    # Behind its back a flag is set.
+    mail INBOX --request 'UID STORE 3 +FLAGS (\Flagged)' >"$work/behind.log"
+    reader_start 2
+    wait_for "$reader shows the flag" on_screen 'messages:4 flagged:2'
+    reader_quit
+    contains "asks what has changed" '> a[0-9]+ UID FETCH 1:[0-9]+ \(FLAGS\) \(CHANGEDSINCE [0-9]+ VANISHED\)' "$log"
+    contains "is told what has changed" '< \* 3 FETCH \(UID 3 FLAGS \([^)]*\\Flagged' "$log"
+    lacks "all is in its cache" '> a[0-9]+ (UID )?FETCH .*BODY|QRESYNC failed' "$log"
+
+    # Behind its back a message goes, and one comes.
+    mail INBOX --request 'UID STORE 3 +FLAGS (\Deleted)' >"$work/behind.log"
     mail INBOX --request 'EXPUNGE' >>"$work/behind.log"
-    mail INBOX --request 'UID STORE 1 +FLAGS (\Flagged)' >>"$work/behind.log"
     deliver 5
-    mutt_start neomutt2.log
-    wait_for "neomutt shows the new letter" on_screen 'letter 5'
-    wait_for "neomutt shows four messages, three flagged" on_screen 'messages:4 flagged:3'
-    if on_screen 'café'; then fail "neomutt still shows the expunged message"; fi
-    mutt send-keys -t mutt q
-    wait_for "neomutt has ended" mutt_ended
-    contains "resynchronised by QRESYNC" '> a[0-9]+ UID FETCH 1:[0-9]+ \(FLAGS\) \(CHANGEDSINCE [0-9]+ VANISHED\)' "$work/neomutt2.log0"
-    contains "told what vanished" '< \* VANISHED \(EARLIER\) 4' "$work/neomutt2.log0"
-    contains "told what changed" '< \* 1 FETCH \(UID 1 FLAGS \([^)]*\\Flagged' "$work/neomutt2.log0"
-    contains "fetched only what is new" '> a[0-9]+ FETCH 4 \(UID FLAGS' "$work/neomutt2.log0"
-    if grep -q 'QRESYNC failed' "$work/neomutt2.log0"; then fail "neomutt has given up QRESYNC"; fi
-
-    # Again, with a message in the middle. This neomutt does not renumber what comes
-    # after it, notices, and asks for all UIDs and flags: what it shows must be right
-    # all the same.
-    mail INBOX --request 'UID STORE 2 +FLAGS (\Deleted)' >"$work/behind.log"
-    mail INBOX --request 'EXPUNGE' >>"$work/behind.log"
-    deliver 6
-    mutt_start neomutt3.log
-    wait_for "neomutt shows the newest letter" on_screen 'letter 6'
-    wait_for "neomutt shows four messages, two flagged" on_screen 'messages:4 flagged:2'
-    if on_screen 'letter 2'; then fail "neomutt still shows the expunged letter"; fi
-    mutt send-keys -t mutt q
-    wait_for "neomutt has ended" mutt_ended
-    contains "told what vanished" '< \* VANISHED \(EARLIER\) 2' "$work/neomutt3.log0"
+    reader_start 3
+    wait_for "$reader shows the new letter" on_screen 'letter 5'
+    wait_for "$reader shows four messages, one flagged" on_screen 'messages:4 flagged:1'
+    if on_screen 'letter 3'; then fail "$reader still shows the expunged letter"; fi
+    reader_quit
+    contains "is told what has vanished" '< \* VANISHED \(EARLIER\) 3' "$log"
+    if [ "${2:-}" = strict ]; then
+        lacks "takes what it is told" 'QRESYNC failed' "$log"
+    fi
 }
 
 flags_are() { [ "$(mail INBOX --request "$1")" = "$2" ]; }
+
+test_neomutt() {
+    # The neomutt of Debian 12 finds fault with its own bookkeeping after each
+    # VANISHED (EARLIER), and asks for all UIDs and flags: not strict.
+    reader=neomutt user=bob test_reader spool_file
+}
+
+test_mutt() {
+    reader=mutt user=carol test_reader spoolfile strict
+}
 
 test_mbsync() {
     say "mbsync: a mailbox of $messages messages"
@@ -306,6 +333,7 @@ start_server
 test_swaks
 test_curl
 test_neomutt
+test_mutt
 test_mbsync
 test_stop
 say "all clients passed"
