@@ -34,10 +34,11 @@ const (
 type upkeep struct {
 	n     *Node
 	fsm   *raftfsm.FSM
+	queue int    // queueMax, but for tests
 	after string // the account that was looked at last; empty: none yet
 }
 
-func newUpkeep(n *Node, fsm *raftfsm.FSM) *upkeep { return &upkeep{n: n, fsm: fsm} }
+func newUpkeep(n *Node, fsm *raftfsm.FSM) *upkeep { return &upkeep{n: n, fsm: fsm, queue: queueMax} }
 
 // run is one round; see shard.Config.LeaderWork.
 func (u *upkeep) run(ctx context.Context, r *shard.Replica) {
@@ -132,13 +133,13 @@ func (u *upkeep) planAccount(v *raftfsm.View, name string, now time.Time) ([]*pb
 		if err != nil {
 			return nil, err
 		}
-		records, err := m.ExpungeRecords(queueMax + 1)
+		records, err := m.ExpungeRecords(u.queue + 1)
 		if err != nil {
 			return nil, err
 		}
-		if records > queueMax {
+		if records > u.queue {
 			entries = append(entries, u.entry(name, now, &pb.Entry{Op: &pb.Entry_CompactQueue{
-				CompactQueue: &pb.CompactQueueOp{MailboxId: b.GetId(), Limit: queueMax / 2},
+				CompactQueue: &pb.CompactQueueOp{MailboxId: b.GetId(), Limit: uint32(u.queue / 2)},
 			}}))
 		}
 	}

@@ -64,6 +64,7 @@ func TestUpkeepFindsGarbageAndLongQueues(t *testing.T) {
 	b := newMachineBench(t)
 	cfg := (&Config{FS: vfs.NewMem(), Undelete: time.Hour}).withDefaults()
 	u := newUpkeep(&Node{cfg: cfg, log: cfg.Log}, b.fsm)
+	u.queue = 100
 	plan := func() []*pb.Entry {
 		t.Helper()
 		entries, err := u.plan(b.now)
@@ -79,7 +80,7 @@ func TestUpkeepFindsGarbageAndLongQueues(t *testing.T) {
 		t.Fatalf("nothing is to be done, but %v", got)
 	}
 	// One expunge a message: a record each.
-	const n = queueMax + 10
+	const n = 110
 	inbox := imapnum.MailboxID(1)
 	for i := range n {
 		var id [16]byte
@@ -135,8 +136,8 @@ func TestUpkeepFindsGarbageAndLongQueues(t *testing.T) {
 		b.apply(entries...)
 		plan()
 	}
-	if records, retained := look(); records > queueMax || records == 0 || retained != n {
-		t.Errorf("%d records, %d retained: want at most %d, and %d within the undelete window", records, retained, queueMax, n)
+	if records, retained := look(); records > u.queue || records == 0 || retained != n {
+		t.Errorf("%d records, %d retained: want at most %d, and %d within the undelete window", records, retained, u.queue, n)
 	}
 	b.now = b.now.Add(2 * time.Hour)
 	for range 20 {

@@ -182,7 +182,7 @@ func TestFetchLargeBody(t *testing.T) {
 // More messages than a batch has, some of them expunged: all in order, once.
 func TestFetchManyWithExpunged(t *testing.T) {
 	b := newBench(t)
-	const n = 4500
+	const n = 2400
 	b.fill(n, "$a")
 	var every3rd []imapnum.UID
 	for uid := imapnum.UID(3); uid <= n; uid += 3 {
@@ -409,7 +409,7 @@ func TestWatchMergesForASlowClient(t *testing.T) {
 		t.Errorf("first state: %v", ev)
 	}
 	// Enough events to fill what the connection takes if each were sent.
-	for i := range 400 {
+	for i := range 200 {
 		b.flag(imapnum.SetOf(1), fmt.Sprintf("$k%d", i%2))
 		b.fill(1)
 	}
@@ -432,7 +432,7 @@ func TestWatchMergesForASlowClient(t *testing.T) {
 	if !mailboxes[b.inbox] || !mailboxes[other] {
 		t.Errorf("mailboxes %v, want %d and %d", mailboxes, b.inbox, other)
 	}
-	t.Logf("%d events for 801 changes", events)
+	t.Logf("%d events for 401 changes", events)
 
 	// Nothing is told of what the client knows, nor after the end of a watch.
 	send(&pb.WatchRequest{WatchId: 2, Route: b.route, SinceModSeq: clock()})
