@@ -207,7 +207,7 @@ var badInput = []struct {
 	{"literal without number", "none", "a LOGIN {}\r\n", []string{"a BAD "}, false},
 	{"literal of letters", "none", "a LOGIN {abc}\r\n", []string{"a BAD "}, false},
 	{"literal below 0", "none", "a LOGIN {-1}\r\n", []string{"a BAD "}, false},
-	{"literal beyond 64 bits", "none", "a LOGIN {99999999999999999999999}\r\n", []string{"a BAD "}, false},
+	{"literal beyond 64 bits", "none", "a LOGIN {99999999999999999999999}\r\n", []string{"a BAD ", "a NO [TOOBIG]"}, false},
 	{"big literal is refused before it is read", "none", "a LOGIN {100000000}\r\n", []string{"a BAD ", "a NO "}, false},
 	{"big message is refused before it is read", "auth", "a APPEND INBOX {99999999999}\r\n", []string{"a BAD [TOOBIG]", "a NO [TOOBIG]", "a NO [LIMIT]"}, false},
 	{"big literal that does not wait", "none", "a LOGIN {100000000+}\r\n", []string{"a BAD ", "a NO ", "* BYE "}, true},

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -114,6 +115,7 @@ func (c *Conn) Serve(ctx context.Context) {
 	defer stop()
 	defer func() { _ = c.net.Close() }() // nothing more is expected of it
 	defer c.leave()
+	defer c.contain()
 	c.w.Status("*", "OK", "CAPABILITY "+c.capabilities(), "Quorumail ready")
 	if err := c.w.Flush(); err != nil {
 		return
@@ -128,6 +130,16 @@ func (c *Conn) Serve(ctx context.Context) {
 		}
 	}
 	_ = c.w.Flush() // the connection is closed either way
+}
+
+// contain ends this connection, and no other, if it has come upon a bug: a
+// frontend serves tens of thousands, and none of them shares its state.
+func (c *Conn) contain() {
+	if p := recover(); p != nil {
+		c.log.Error("connection ends by a bug", "panic", p, "stack", string(debug.Stack()))
+		c.w.Status("*", "BYE", "SERVERBUG", "internal error")
+		_ = c.w.Flush() // as far as it goes
+	}
 }
 
 // next reads one command and executes it. An error ends the connection.
