@@ -4,6 +4,7 @@
 //	quorumail node    a storage node
 //	quorumail front   an IMAP and LMTP frontend, stateless
 //	quorumail admin   accounts, status and comparison of replicas
+//	quorumail bench   figures of this and other IMAP servers
 //
 // Servers print one line "ready" on stdout when they serve, log to stderr, and
 // stop cleanly on SIGINT or SIGTERM; a second signal ends them at once.

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/quorumail/quorumail/bench/load"
 )
 
 // run is the whole program: args are without the program's name.
@@ -54,8 +56,10 @@ To try it:  quorumail dev`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	root.PersistentFlags().StringVar(&flags.logLevel, "log-level", "info", "least level that is logged: debug, info, warn or error")
 	root.PersistentFlags().StringVar(&flags.pprof, "pprof", "", "serve Go profiles on this loopback `address`")
+	bench := load.Command()
+	bench.Args = groupArgs
 	root.AddCommand(
-		newDev(flags), newNode(flags), newFront(flags), newAdmin(flags), newVersion(),
+		newDev(flags), newNode(flags), newFront(flags), newAdmin(flags), bench, newVersion(),
 	)
 	return root
 }
