@@ -29,12 +29,11 @@ type stored struct {
 	rec    *pb.FetchedMessage
 	email  *pb.Email
 	chunks []*pb.BodyChunk
-	sent   int64 // its Date field's day, for the reference
 	raw    string
 }
 
-// uploader keeps staged chunks.
-type uploader struct{ chunks []*pb.BodyChunk }
+// uploader takes no staged chunks.
+type uploader struct{}
 
 // PutChunk is called concurrently only for bodies beyond 256 KiB as stored;
 // these tests stage one at a time by their order.

@@ -41,8 +41,8 @@ func decodeAppend(b []byte, from string) (*raft.AppendEntriesRequest, error) {
 		return nil, err
 	}
 	r := &raft.AppendEntriesRequest{
-		RPCHeader: header(from), Leader: []byte(from),
-		Term: m.Term, PrevLogEntry: m.PrevIndex, PrevLogTerm: m.PrevTerm, LeaderCommitIndex: m.CommitIndex,
+		RPCHeader: header(from),
+		Term:      m.Term, PrevLogEntry: m.PrevIndex, PrevLogTerm: m.PrevTerm, LeaderCommitIndex: m.CommitIndex,
 	}
 	r.Entries = make([]*raft.Log, len(m.Entries))
 	logs := make([]raft.Log, len(m.Entries))
@@ -87,7 +87,7 @@ func decodeHeartbeat(b []byte, from string) (*raft.AppendEntriesRequest, error) 
 	if m.Term == 0 {
 		return nil, errors.New("heartbeat without a term")
 	}
-	return &raft.AppendEntriesRequest{RPCHeader: header(from), Leader: []byte(from), Term: m.Term}, nil
+	return &raft.AppendEntriesRequest{RPCHeader: header(from), Term: m.Term}, nil
 }
 
 func decodeVote(b []byte, from string, pre bool) (any, error) {
@@ -99,7 +99,7 @@ func decodeVote(b []byte, from string, pre bool) (any, error) {
 		return &raft.RequestPreVoteRequest{RPCHeader: header(from), Term: m.Term, LastLogIndex: m.LastLogIndex, LastLogTerm: m.LastLogTerm}, nil
 	}
 	return &raft.RequestVoteRequest{
-		RPCHeader: header(from), Candidate: []byte(from), Term: m.Term,
+		RPCHeader: header(from), Term: m.Term,
 		LastLogIndex: m.LastLogIndex, LastLogTerm: m.LastLogTerm, LeadershipTransfer: m.LeadershipTransfer,
 	}, nil
 }

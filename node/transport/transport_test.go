@@ -153,7 +153,7 @@ func TestRequestsArriveAsTheyWereSent(t *testing.T) {
 	if err := g.RequestVote("b", "b", &raft.RequestVoteRequest{Term: 9, LastLogIndex: 4, LastLogTerm: 3, LeadershipTransfer: true}, &vr); err != nil || !vr.Granted || vr.Term != 9 {
 		t.Errorf("vote: %+v, %v", vr, err)
 	}
-	if v := (<-got).(*raft.RequestVoteRequest); string(v.Candidate) != "a" || v.Term != 9 || v.LastLogIndex != 4 || v.LastLogTerm != 3 || !v.LeadershipTransfer {
+	if v := (<-got).(*raft.RequestVoteRequest); string(v.Addr) != "a" || v.Term != 9 || v.LastLogIndex != 4 || v.LastLogTerm != 3 || !v.LeadershipTransfer {
 		t.Errorf("vote arrived as %+v", v)
 	}
 	var pr raft.RequestPreVoteResponse

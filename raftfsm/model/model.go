@@ -172,11 +172,7 @@ func (a *Account) Append(name string, flags []string, bodies ...string) []uint32
 // Store changes flags. mode is "replace", "add" or "remove"; unchangedSince is
 // nil or the condition. Returned are the messages changed and those left.
 func (a *Account) Store(m *Mailbox, uids []uint32, mode string, flags []string, unchangedSince *uint64) (changed, left []uint32) {
-	type change struct {
-		i     int
-		flags []string
-	}
-	var todo []change
+	var todo []int
 	met := false
 	for i, msg := range m.Messages {
 		if !slices.Contains(uids, msg.UID) {
@@ -187,7 +183,7 @@ func (a *Account) Store(m *Mailbox, uids []uint32, mode string, flags []string, 
 			continue
 		}
 		met = true
-		todo = append(todo, change{i: i})
+		todo = append(todo, i)
 	}
 	if mode == "remove" {
 		// A keyword that the mailbox does not know is no reason to know it.
@@ -200,8 +196,8 @@ func (a *Account) Store(m *Mailbox, uids []uint32, mode string, flags []string, 
 	}
 	flags = m.spell(flags)
 	next := a.ModSeq + 1
-	for _, c := range todo {
-		msg := &m.Messages[c.i]
+	for _, i := range todo {
+		msg := &m.Messages[i]
 		var now []string
 		switch mode {
 		case "replace":
