@@ -2,10 +2,14 @@
 // kin (RFC 9051, 6.4.5.1) over a message's MIME tree, header fields by name, and
 // the decoded content of BINARY (RFC 3516). It is pure: structures and octets
 // in, places and octets out.
+//
+// A literal is announced with its size before its octets. So sizes come first:
+// [Find] knows them from the structure; what [FieldFilter] and [Binary] make of
+// octets is known only when they have been through it once, to be counted or to
+// be kept.
 package section
 
 import (
-	"bytes"
 	"strings"
 
 	"github.com/quorumail/quorumail/imapfront/wire"
@@ -41,7 +45,7 @@ func Part(root *pb.BodyPart, numbers []uint32) *pb.BodyPart {
 		}
 		switch {
 		case cur.GetType() == "MULTIPART":
-			if int(n) > len(cur.GetParts()) {
+			if n == 0 || uint64(n) > uint64(len(cur.GetParts())) {
 				return nil
 			}
 			cur, fresh = cur.GetParts()[n-1], false
@@ -55,7 +59,8 @@ func Part(root *pb.BodyPart, numbers []uint32) *pb.BodyPart {
 }
 
 // Find returns where the octets of a section are, before fields are picked and
-// partials cut. ok is false if the message has no such section.
+// partials cut. ok is false if the message has no such section: the answer is
+// NIL then. The range lies within the message, whatever its description says.
 func Find(e *pb.Email, s *wire.Section) (r Range, ok bool) {
 	root := e.GetStructure()
 	if len(s.Part) == 0 {
@@ -63,9 +68,9 @@ func Find(e *pb.Email, s *wire.Section) (r Range, ok bool) {
 		case "":
 			return Range{0, e.GetSize()}, true
 		case "TEXT":
-			return Range{root.GetBodyOffset(), e.GetSize() - root.GetBodyOffset()}, true
+			return within(e, root.GetBodyOffset(), e.GetSize()), true
 		}
-		return Range{0, root.GetHeaderSize()}, true
+		return within(e, 0, root.GetHeaderSize()), true
 	}
 	p := Part(root, s.Part)
 	if p == nil {
@@ -73,75 +78,34 @@ func Find(e *pb.Email, s *wire.Section) (r Range, ok bool) {
 	}
 	switch s.Specifier {
 	case "":
-		return body(p), true
+		return body(e, p), true
 	case "MIME":
-		return header(p), true
+		return header(e, p), true
 	}
 	// HEADER and TEXT are of a message: a part that is none has neither.
 	if !isMessage(p) {
 		return Range{}, false
 	}
 	inner := p.GetParts()[0]
-	if s.Specifier == "TEXT" {
-		b := body(inner)
-		end := p.GetBodyOffset() + p.GetSize()
-		return Range{b.Offset, max(end, b.Offset) - b.Offset}, true
+	if s.Specifier != "TEXT" {
+		return header(e, inner), true
 	}
-	return header(inner), true
+	whole, text := body(e, p), body(e, inner)
+	return Range{text.Offset, max(whole.Offset+whole.Length, text.Offset) - text.Offset}, true
 }
 
-func body(p *pb.BodyPart) Range   { return Range{p.GetBodyOffset(), p.GetSize()} }
-func header(p *pb.BodyPart) Range { return Range{p.GetHeaderOffset(), p.GetHeaderSize()} }
+func body(e *pb.Email, p *pb.BodyPart) Range { return within(e, p.GetBodyOffset(), p.GetSize()) }
+func header(e *pb.Email, p *pb.BodyPart) Range {
+	return within(e, p.GetHeaderOffset(), p.GetHeaderSize())
+}
 
-// Content returns where the body of the part of a BINARY section is and what it
-// is encoded with. ok is false if there is no such part; of a multipart, and of
-// the whole message, the encoding is "BINARY": they are handed out as they are.
-func Content(e *pb.Email, numbers []uint32) (r Range, encoding string, ok bool) {
-	if len(numbers) == 0 {
-		return Range{0, e.GetSize()}, "BINARY", true
-	}
-	p := Part(e.GetStructure(), numbers)
-	if p == nil {
-		return Range{}, "", false
-	}
-	if p.GetType() == "MULTIPART" || p.GetType() == "MESSAGE" {
-		return body(p), "BINARY", true
-	}
-	return body(p), p.GetEncoding(), true
+// within is a range cut to what the message has.
+func within(e *pb.Email, offset, length uint64) Range {
+	offset = min(offset, e.GetSize())
+	return Range{offset, min(length, e.GetSize()-offset)}
 }
 
 // HeaderOnly reports whether a section lies within the message's own header.
 func HeaderOnly(s *wire.Section) bool {
 	return len(s.Part) == 0 && strings.HasPrefix(s.Specifier, "HEADER")
-}
-
-// Fields returns the lines of a header whose field names are among names or,
-// with not, are not; in their order and as they are folded, with the empty line
-// that ends a header.
-func Fields(header []byte, names []string, not bool) []byte {
-	wanted := make(map[string]bool, len(names))
-	for _, n := range names {
-		wanted[strings.ToLower(n)] = true
-	}
-	var out []byte
-	keep := false
-	for len(header) > 0 {
-		line := header
-		if i := bytes.IndexByte(header, '\n'); i >= 0 {
-			line = header[:i+1]
-		}
-		header = header[len(line):]
-		bare := bytes.TrimRight(line, "\r\n")
-		if len(bare) == 0 {
-			break
-		}
-		if bare[0] != ' ' && bare[0] != '\t' {
-			name, _, found := bytes.Cut(bare, []byte{':'})
-			keep = found && wanted[strings.ToLower(string(bytes.TrimRight(name, " \t")))] != not
-		}
-		if keep {
-			out = append(append(out, bare...), '\r', '\n')
-		}
-	}
-	return append(out, '\r', '\n')
 }
