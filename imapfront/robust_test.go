@@ -26,7 +26,7 @@ func talk(t testing.TB, addr, send string) string {
 	}
 	defer func() { _ = c.Close() }() // it has been read to its end
 	go func() { _, _ = io.WriteString(c, send) }()
-	_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(time.Minute))
 	got, _ := io.ReadAll(c) // the server closes, or the deadline shows in what is missing
 	return string(got)
 }

@@ -69,6 +69,8 @@ func (c *Conn) acceptable(msg wire.AppendMessage, before int) (refused bool, err
 	switch {
 	case msg.Literal.Size > limit:
 		code, text = "TOOBIG", "a message may have "+uitoa(uint64(limit))+" octets"
+	case msg.Literal.Size == 0:
+		code, text = "", "a message without octets" // RFC 3502, 6.3.11
 	case before >= maxMessages:
 		code, text = "LIMIT", "too many messages at once"
 	default:

@@ -234,7 +234,7 @@ func (c *Conn) syntaxError(e *wire.SyntaxError) error {
 		tag = c.tag
 	}
 	status := "BAD"
-	if e.Code == "TOOBIG" {
+	if e.No || e.Code == "TOOBIG" {
 		status = "NO"
 	}
 	c.w.Status(tag, status, e.Code, e.Text)

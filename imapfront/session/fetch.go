@@ -64,6 +64,9 @@ func (c *Conn) fetch(ctx context.Context, cmd wire.Fetch) error {
 		return c.boxFailed("FETCH", err)
 	}
 	c.tell(mayExpunge(cmd.UID))
+	if f.unknownCTE {
+		return c.no("UNKNOWN-CTE", "a transfer encoding is not known") // RFC 3516, 4.3
+	}
 	return c.ok("", "FETCH done")
 }
 
@@ -190,6 +193,8 @@ type fetcher struct {
 	p    *fetchPlan
 	ctx  context.Context
 	open bool // a response has been begun and not ended
+	// unknownCTE: BINARY was asked of a part that cannot be decoded.
+	unknownCTE bool
 
 	msg    *pb.FetchedMessage
 	chunks []*pb.BodyChunk // of a header

@@ -95,8 +95,9 @@ func (f *fetcher) binary(name string, s *wire.Section) error {
 	}
 	r, encoding, ok := section.Content(f.msg.GetEmail(), s.Part)
 	if _, known := message.Decode(bytes.NewReader(nil), encoding); !ok || !known {
-		// RFC 3516, 4.3: what cannot be decoded is UNKNOWN-CTE; the command's other
-		// items are told all the same.
+		// What cannot be decoded fails the command, whose other items are told all
+		// the same.
+		f.unknownCTE = f.unknownCTE || ok
 		if name == "BINARY.SIZE" {
 			label().Raw("0")
 		} else {

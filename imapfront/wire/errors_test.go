@@ -231,3 +231,13 @@ func TestAnnouncedLiteralTakesNoMemory(t *testing.T) {
 		t.Errorf("%d octets for thirty that came", took)
 	}
 }
+
+// What doc.go says is forgiven.
+func TestForgiven(t *testing.T) {
+	for _, in := range []string{"a noop\n", "a noop \r\n", "a login \xfc x\r\n", "a fetch 007 uid\r\n", "a select x \n", "a search all \r\n", "a id nil \r\n",
+		"a append x \"1-Jan-2024 00:00:00 +0000\" {1}\r\n", "a fetch 1 flags \r\n", "a list \"\" * \r\n", "a enable x \r\n", "a store 1 flags (x) \r\n"} {
+		if tag, _, err := reader(in).ReadCommand(); tag != "a" || err != nil {
+			t.Errorf("%q: %s, %v", in, tag, err)
+		}
+	}
+}

@@ -124,3 +124,29 @@ func FuzzReadCommand(f *testing.F) {
 		}
 	})
 }
+
+// Whatever stands before a literal that comes unasked, and after it: what is in
+// it is no command, and the next command is found where it begins (RFC 7888).
+func FuzzLiteralIsNoCommand(f *testing.F) {
+	for _, s := range []string{"login x ", "append x ", "append x (\\Seen) ~", "append x utf8 (~", "search text ", "bogus \"", "fetch 1 (body[header.fields (", "select ", "idle", "authenticate plain ", "noop (",
+		"list \"\" (x ", "id (", "id (\"x\" ", "create &", "login {4+}", "x\x00", "uid store 1 +flags (", "\x16\x03"} {
+		f.Add([]byte(s), []byte(""))
+		f.Add([]byte(s), []byte(" x)"))
+		f.Add([]byte(s), []byte("\x16\x03 is no handshake here"))
+	}
+	f.Fuzz(func(t *testing.T, before, after []byte) {
+		before, after = before[:min(len(before), 300)], after[:min(len(after), 300)]
+		if bytes.IndexByte(before, '\n') >= 0 || bytes.IndexByte(after, '\n') >= 0 || bytes.HasSuffix(bytes.TrimRight(after, "\r"), []byte("}")) {
+			return
+		}
+		in := fmt.Sprintf("a %s{8+}\r\nc noop\r\n%s\r\nb noop\r\n", before, after)
+		r := NewReader(bytes.NewReader([]byte(in)), Limits{Line: 400, Literal: 100, Append: 1000}, func() error { return errors.New("asked") })
+		var syntax *SyntaxError
+		if tag, cmd, err := r.ReadCommand(); tag != "a" || err != nil && !errors.As(err, &syntax) {
+			t.Fatalf("%q: %s, %v, %v", in, tag, cmd, err)
+		}
+		if tag, cmd, err := r.ReadCommand(); tag != "b" || cmd != (Noop{}) || err != nil {
+			t.Fatalf("%q: then %s, %v, %v", in, tag, cmd, err)
+		}
+	})
+}

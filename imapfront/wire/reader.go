@@ -178,6 +178,7 @@ func (r *Reader) resync(tag string, err error) error {
 // A longer one is a *SyntaxError, and so is one that announces a literal, which
 // neither has: a client that sends it means a command.
 func (r *Reader) ReadLine(limit int) (string, error) {
+	r.in.rest()
 	err := r.readLine(limit)
 	if err == nil {
 		if _, nonSync, ok := trailingLiteral(r.line); !ok || !nonSync {
@@ -210,8 +211,8 @@ func (r *Reader) readLine(limit int) error {
 			return r.dropLine(part, whole)
 		}
 		r.line = append(r.line, part...)
-		if len(r.line) >= 2 && r.line[0] == 0x16 && r.line[1] == 0x03 {
-			// Not only at the line's end: a TLS client waits now.
+		if r.text == 0 && len(r.line) >= 2 && r.line[0] == 0x16 && r.line[1] == 0x03 {
+			// Where a command begins. Not only at the line's end: a TLS client waits now.
 			return ErrTLS
 		}
 		if whole {
