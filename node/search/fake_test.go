@@ -3,8 +3,9 @@ package search_test
 import (
 	"bytes"
 	"context"
-	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -32,29 +33,37 @@ type stored struct {
 	raw    string
 }
 
-// uploader takes no staged chunks.
-type uploader struct{}
+// uploader keeps staged chunks.
+type uploader struct {
+	mu     sync.Mutex
+	chunks []*pb.BodyChunk
+}
 
-// PutChunk is called concurrently only for bodies beyond 256 KiB as stored;
-// these tests stage one at a time by their order.
-func (u *uploader) PutChunk(context.Context, []byte, *pb.BodyChunk) error {
-	return fmt.Errorf("the test's message is too large")
+func (u *uploader) PutChunk(_ context.Context, _ []byte, c *pb.BodyChunk) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.chunks = append(u.chunks, c)
+	return nil
 }
 
 func (mb *mailbox) add(raw string, change func(*pb.FetchedMessage)) *stored {
 	mb.t.Helper()
-	raw = strings.ReplaceAll(raw, "\n", "\r\n")
-	m, err := message.Read(context.Background(), strings.NewReader(raw), &uploader{}, message.Options{})
+	if !strings.Contains(raw, "\r\n") {
+		raw = strings.ReplaceAll(raw, "\n", "\r\n")
+	}
+	var up uploader
+	m, err := message.Read(context.Background(), strings.NewReader(raw), &up, message.Options{})
 	if err != nil {
 		mb.t.Fatal(err)
 	}
+	slices.SortFunc(up.chunks, func(a, b *pb.BodyChunk) int { return int(a.GetOffset()) - int(b.GetOffset()) })
 	uid := uint32(len(mb.messages) + 1)
 	s := &stored{
 		rec: &pb.FetchedMessage{
 			State: &pb.MessageState{Uid: uid, ModSeq: uint64(uid) * 10},
 			Size:  m.GetEmail().GetSize(), EmailId: uint64(uid),
 		},
-		email: m.GetEmail(), chunks: m.GetInline(), raw: raw,
+		email: m.GetEmail(), chunks: append(m.GetInline(), up.chunks...), raw: raw,
 	}
 	if change != nil {
 		change(s.rec)

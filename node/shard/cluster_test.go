@@ -31,6 +31,7 @@ type cluster struct {
 	t      *testing.T
 	faults transport.Faults
 	change func(*Config) // of each replica's configuration
+	alone  bool          // one node, which has nobody to wait for
 
 	mu    sync.Mutex
 	addrs map[string]string
@@ -59,7 +60,7 @@ func fast() Timing {
 
 func newCluster(t *testing.T, change func(*Config), ids ...string) *cluster {
 	t.Helper()
-	c := &cluster{t: t, change: change, addrs: map[string]string{}, nodes: map[string]*testNode{}}
+	c := &cluster{t: t, change: change, alone: len(ids) == 1, addrs: map[string]string{}, nodes: map[string]*testNode{}}
 	t.Cleanup(func() {
 		for _, n := range c.running() {
 			c.stop(n)
@@ -123,7 +124,7 @@ func (c *cluster) tryStart(id string, fs *vfs.MemFS) (_ *testNode, err error) {
 	}
 	n.flusher = NewFlusher(n.db)
 	n.mux, err = transport.New(transport.Config{
-		NodeID: id, Resolve: c.resolve, Faults: &c.faults, HeartbeatTimeout: 500 * time.Millisecond, RPCTimeout: 2 * time.Second, Log: log,
+		NodeID: id, Resolve: c.resolve, Faults: &c.faults, HeartbeatTimeout: 500 * time.Millisecond, RPCTimeout: 500 * time.Millisecond, Log: log,
 	})
 	if err != nil {
 		return nil, err
@@ -145,6 +146,9 @@ func (c *cluster) tryStart(id string, fs *vfs.MemFS) (_ *testNode, err error) {
 		cfg := Config{
 			Shard: 1, NodeID: id, Log: n.store, Transport: n.mux, State: n.toy, Flusher: n.flusher, FS: fs, Dir: "received",
 			Timing: fast(), Logger: log, OnFail: func(_ uint32, err error) { n.failed <- err },
+		}
+		if c.alone {
+			cfg.Timing = Timing{Heartbeat: 20 * time.Millisecond, Election: 20 * time.Millisecond, Lease: 20 * time.Millisecond, Commit: 20 * time.Millisecond}
 		}
 		if c.change != nil {
 			c.change(&cfg)

@@ -12,12 +12,8 @@ import (
 	"github.com/quorumail/quorumail/node/transport"
 )
 
-// barrierTimeout bounds the wait of a new leader for its first entry. It is not
-// given up for that: the next one is tried.
-const (
-	barrierTimeout = 10 * time.Second
-	barrierPause   = 50 * time.Millisecond
-)
+// readyPoll is how often a new leader looks whether it is ready.
+const readyPoll = 2 * time.Millisecond
 
 // lead follows this replica's leadership: as a new leader it waits until an
 // entry of its own term is applied, notes that it is ready, and then has
@@ -64,28 +60,44 @@ func (r *Replica) setReady(term uint64) {
 	r.mu.changed = make(chan struct{})
 }
 
-// becomeReady returns true once an entry of the leader's own term is applied:
-// before that it does not know what has been committed (section 8 of the Raft
-// paper).
+// becomeReady returns true once all that was committed when this leader was
+// elected is applied. It does not know what that is until an entry of its own
+// term, the library's no-op, is committed (section 8 of the Raft paper).
+//
+// The library's Barrier would tell, for one more entry on everybody's disk; but
+// its future is never resolved if the library is shut down at the wrong moment.
+// So this looks, for the few milliseconds that it takes.
 func (r *Replica) becomeReady(ctx context.Context) bool {
-	for ctx.Err() == nil {
+	t := time.NewTicker(readyPoll)
+	defer t.Stop()
+	for {
 		term := r.raft.CurrentTerm()
-		// In await, since the library may forget to answer when it shuts down.
-		err := r.await(ctx, func() error { return r.raft.Barrier(barrierTimeout).Error() })
-		if err == nil && term == r.raft.CurrentTerm() && ctx.Err() == nil {
+		if index, ok := r.committedIn(term); ok {
+			if r.applied.wait(ctx, index) != nil {
+				return false
+			}
 			r.setReady(term)
 			r.log.Info("leads", "term", term)
 			return true
 		}
-		if errors.Is(err, raft.ErrNotLeader) || errors.Is(err, raft.ErrRaftShutdown) || errors.Is(err, raft.ErrLeadershipLost) {
+		select {
+		case <-t.C:
+		case <-ctx.Done():
 			return false
 		}
-		select { // it may be handing its leadership over again
-		case <-time.After(barrierPause):
-		case <-ctx.Done():
-		}
 	}
-	return false
+}
+
+// committedIn returns what the state machine has to reach if an entry of the
+// term is committed.
+func (r *Replica) committedIn(term uint64) (uint64, bool) {
+	commit := r.raft.CommitIndex()
+	var l raft.Log
+	if err := r.logs.GetLog(commit, &l); err != nil || l.Term != term {
+		return 0, false
+	}
+	index, err := r.lastCommand(commit)
+	return index, err == nil
 }
 
 // work does the leader's periodic work.
@@ -148,11 +160,16 @@ func (r *Replica) checkLeader() error {
 	case raft.Shutdown:
 		return ErrStopped
 	}
+	return &NotLeaderError{Leader: r.otherLeader()}
+}
+
+// otherLeader returns who leads instead of this replica, or "".
+func (r *Replica) otherLeader() string {
 	leader, _ := r.Leader()
 	if leader == r.cfg.NodeID {
-		leader = "" // it was this one
+		return "" // it was this one
 	}
-	return &NotLeaderError{Leader: leader}
+	return leader
 }
 
 // ReadIndex returns an index such that a read at it, or above, is linearizable:
@@ -251,18 +268,19 @@ func (r *Replica) TransferLeadership(ctx context.Context, to string) error {
 	})
 }
 
-// await runs a call of the library that takes no context.
+// await runs a call of the library that takes no context. Its goroutine ends
+// when the library answers, which it may fail to do when it is shut down: some
+// of its futures are then never resolved. So Close does not wait for it.
 func (r *Replica) await(ctx context.Context, call func() error) error {
 	done := make(chan error, 1)
-	// It ends when the library answers, at the latest when that shuts down.
-	if !r.goOwned(func() { done <- call() }) {
-		return ErrStopped
-	}
+	go func() { done <- call() }()
 	select {
 	case err := <-done:
 		return err
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-r.ctx.Done():
+		return ErrStopped
 	}
 }
 

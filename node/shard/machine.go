@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -139,25 +140,45 @@ func (p *persister) Persist(s raft.SnapshotSink) error {
 // Release implements raft.FSMSnapshot.
 func (p *persister) Release() {}
 
+// durablePatience is how long makeDurable looks again after a flush.
+const durablePatience = 30 * time.Second
+
 // makeDurable flushes, and checks that the state at index will survive a crash.
+//
+// The check may fail at first: the flush may have taken along a later batch,
+// which replaces the applied index, in the moment between its going into the
+// memtable and its becoming visible. Then neither the new index nor the old one,
+// which a flush drops, is to be read until the goroutine that commits the batch
+// runs again.
 func (m *machine) makeDurable(ctx context.Context, index uint64) error {
-	durable, err := m.state.DurableApplied()
-	if err != nil {
-		return m.broken(fmt.Errorf("durable index: %w", err))
-	}
-	if durable >= index {
-		return nil
+	if ok, err := m.durable(index); ok || err != nil {
+		return err
 	}
 	if err := m.store.flusher.Flush(ctx); err != nil {
 		return err
 	}
-	if durable, err = m.state.DurableApplied(); err != nil {
-		return m.broken(fmt.Errorf("durable index: %w", err))
+	deadline := time.Now().Add(durablePatience)
+	for wait := time.Millisecond; ; wait = min(2*wait, time.Second) {
+		if ok, err := m.durable(index); ok || err != nil {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return m.broken(fmt.Errorf("state at %d is not durable after a flush", index))
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	if durable < index {
-		return m.broken(fmt.Errorf("state is durable up to %d after a flush that covers %d", durable, index))
+}
+
+func (m *machine) durable(index uint64) (bool, error) {
+	durable, err := m.state.DurableApplied()
+	if err != nil {
+		return false, m.broken(fmt.Errorf("durable index: %w", err))
 	}
-	return nil
+	return durable >= index, nil
 }
 
 // Restore implements raft.FSM. The library calls it when it has received a

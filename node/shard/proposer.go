@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -29,13 +30,14 @@ type proposer struct {
 	sent    chan flight
 	wake    chan struct{} // something is queued
 	closing chan struct{}
-	wg      sync.WaitGroup
+	settled chan struct{} // closed when nothing is under way, nor will be
 
 	mu struct {
 		sync.Mutex
-		queue  []*proposal
-		bytes  int64
-		closed bool
+		queue    []*proposal
+		bytes    int64
+		closed   bool
+		underWay []*proposal // those in entries that are under way
 	}
 }
 
@@ -66,9 +68,10 @@ func newProposer(l Limits, r *raft.Raft, leader func() string) *proposer {
 		sent:    make(chan flight, l.InFlight),
 		wake:    make(chan struct{}, 1),
 		closing: make(chan struct{}),
+		settled: make(chan struct{}),
 	}
-	p.wg.Go(p.send)
-	p.wg.Go(p.settle)
+	go p.send() // close waits for both, as far as the library lets it
+	go p.settle()
 	return p
 }
 
@@ -144,7 +147,16 @@ func (p *proposer) take() []*proposal {
 	p.mu.queue = append(p.mu.queue[:0], p.mu.queue[n:]...)
 	clear(p.mu.queue[len(p.mu.queue) : len(p.mu.queue)+n])
 	p.mu.bytes -= int64(size)
+	p.mu.underWay = append(p.mu.underWay, batch...)
 	return batch
+}
+
+// landed forgets a batch that was answered. It is the oldest under way.
+func (p *proposer) landed(batch []*proposal) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	clear(p.mu.underWay[:len(batch)])
+	p.mu.underWay = p.mu.underWay[len(batch):]
 }
 
 func (p *proposer) send() {
@@ -189,17 +201,27 @@ func encodeBatch(batch []*proposal) []byte {
 }
 
 func (p *proposer) settle() {
+	defer close(p.settled)
 	for f := range p.sent {
 		err := f.future.Error()
 		<-p.slots
+		p.landed(f.batch)
 		if err != nil {
 			err = p.classify(err)
 			for _, pr := range f.batch {
-				pr.done <- outcome{err: err}
+				pr.finish(outcome{err: err})
 			}
 			continue
 		}
 		p.answer(f)
+	}
+}
+
+// finish answers a proposal; a second answer is dropped.
+func (pr *proposal) finish(o outcome) {
+	select {
+	case pr.done <- o:
+	default:
 	}
 }
 
@@ -209,7 +231,7 @@ func (p *proposer) answer(f flight) {
 	case error:
 		// Here it was not applied, but it is in the log.
 		for _, pr := range f.batch {
-			pr.done <- outcome{err: fmt.Errorf("%w: %w", ErrUncertain, resp)}
+			pr.finish(outcome{err: fmt.Errorf("%w: %w", ErrUncertain, resp)})
 		}
 	case []*pb.Result:
 		for i, pr := range f.batch {
@@ -219,11 +241,11 @@ func (p *proposer) answer(f flight) {
 			} else {
 				o.err = fmt.Errorf("%w: state machine gave %d results for %d commands", ErrUncertain, len(resp), len(f.batch))
 			}
-			pr.done <- o
+			pr.finish(o)
 		}
 	default:
 		for _, pr := range f.batch {
-			pr.done <- outcome{result: resp, index: index}
+			pr.finish(outcome{result: resp, index: index})
 		}
 	}
 }
@@ -238,21 +260,48 @@ func (p *proposer) classify(err error) error {
 	}
 }
 
-// close refuses what is queued and what comes. What is under way is still
-// answered, as long as the library runs; wait for that with p.wg.
+// grace is how long a closing proposer waits for what is under way.
+const grace = 300 * time.Millisecond
+
+// close refuses what is queued and what comes, and waits a little for what is
+// under way. Without a quorum that may never end.
 func (p *proposer) close() {
 	p.mu.Lock()
-	if p.mu.closed {
-		p.mu.Unlock()
-		return
-	}
 	p.mu.closed = true
 	queue := p.mu.queue
 	p.mu.queue, p.mu.bytes = nil, 0
 	p.mu.Unlock()
 	close(p.closing)
 	for _, pr := range queue {
-		pr.done <- outcome{err: ErrStopped}
+		pr.finish(outcome{err: ErrStopped})
+	}
+	p.wait()
+}
+
+func (p *proposer) wait() bool {
+	t := time.NewTimer(grace)
+	defer t.Stop()
+	select {
+	case <-p.settled:
+		return true
+	case <-t.C:
+		return false
+	}
+}
+
+// abandon answers what the library, which has shut down, has not: an entry that
+// was committed in its last moment may be left in its queue to the state machine,
+// and its future is then never resolved. Nothing outside can end the goroutine
+// that waits for that; it holds one entry.
+func (p *proposer) abandon() {
+	if p.wait() {
+		return
+	}
+	p.mu.Lock()
+	left := p.mu.underWay
+	p.mu.Unlock()
+	for _, pr := range left {
+		pr.finish(outcome{err: fmt.Errorf("%w: %w", ErrUncertain, ErrStopped)})
 	}
 }
 

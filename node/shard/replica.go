@@ -132,7 +132,7 @@ func (r *Replica) open() (err error) {
 		return errors.Join(err, r.group.Close())
 	}
 	r.group.SetTerm(r.raft.CurrentTerm)
-	r.proposer = newProposer(r.cfg.Limits, r.raft, func() string { id, _ := r.Leader(); return id })
+	r.proposer = newProposer(r.cfg.Limits, r.raft, r.otherLeader)
 	r.reads = newRounds(r.readRound)
 	r.wg.Go(func() { r.lead(notify) })
 	r.wg.Go(r.keep)
@@ -216,7 +216,7 @@ func (r *Replica) fail(err error) {
 		}
 		if r.raft.State() == raft.Leader {
 			// Others can go on at once; if not, they will when they hear nothing.
-			if err := r.raft.LeadershipTransfer().Error(); err != nil {
+			if err := r.await(r.ctx, func() error { return r.raft.LeadershipTransfer().Error() }); err != nil {
 				r.log.Warn("leadership could not be handed over", "error", err)
 			}
 		}
@@ -241,18 +241,19 @@ func (r *Replica) goOwned(f func()) bool {
 // halt stops the library and what depends on it, once.
 func (r *Replica) halt() {
 	r.closed.Do(func() {
-		r.cancel()
 		if r.raft == nil {
+			r.cancel()
 			return
 		}
 		r.proposer.close()
+		r.cancel()
 		down := r.raft.Shutdown()
 		// The library waits for its RPCs; a snapshot may take minutes.
 		_ = r.group.Close() // it never fails
 		if err := down.Error(); err != nil {
 			r.log.Warn("raft did not shut down cleanly", "error", err)
 		}
-		r.proposer.wg.Wait()
+		r.proposer.abandon()
 		r.reads.close()
 	})
 }

