@@ -104,8 +104,8 @@ func (f *commonFlags) publish(cmd *cobra.Command, table *report.Table) error {
 
 // argsOf is the command line again, from the flags that were given.
 func argsOf(cmd *cobra.Command) []string {
-	args := strings.Fields(cmd.CommandPath())[1:]
-	for _, name := range []string{"scale", "only", "rounds", "clients", "duration"} {
+	args := []string{"bench", cmd.Name()}
+	for _, name := range []string{"side", "scale", "only", "rounds", "clients", "duration"} {
 		if fl := cmd.Flags().Lookup(name); fl != nil && fl.Changed {
 			args = append(args, "--"+name, fl.Value.String())
 		}
@@ -186,6 +186,9 @@ scenarios against both, in alternating rounds; prints figures and ratios.`,
 			o, err := common.options(cmd)
 			if err != nil {
 				return err
+			}
+			if !slices.Contains([]string{"both", "quorumail", "dovecot"}, side) {
+				return fmt.Errorf("--side %q: want both, quorumail or dovecot", side)
 			}
 			c := comparison{options: o, binary: binary, side: side}
 			if err := c.directory(dir, keep); err != nil {
@@ -272,10 +275,7 @@ func (c *comparison) run(ctx context.Context) (*report.Table, error) {
 		c.closers = append(c.closers, stop)
 		targets = append(targets, t)
 	}
-	switch len(targets) {
-	case 0:
-		return nil, fmt.Errorf("--side %q: want both, quorumail or dovecot", c.side)
-	case 2:
+	if len(targets) == 2 {
 		table.Theirs = targets[1].Version
 	}
 	table.Ours = targets[0].Version

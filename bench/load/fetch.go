@@ -106,8 +106,7 @@ func repeat(ctx context.Context, times int, fn func() error) (Sample, error) {
 
 const (
 	bodySize = 64 << 10
-	hugeSize = 25 << 20
-	// bodyMailbox holds how many messages of bodySize.
+	// bodyMessages is how many messages of that size there are.
 	bodyMessages = 100
 	// bodyClients read at the same time.
 	bodyClients = 4
@@ -131,17 +130,17 @@ func fetchBodyScenario() Scenario {
 
 // fetchHugeScenario streams bodies that no server should hold in memory.
 func fetchHugeScenario() Scenario {
-	m := mailboxSpec{"huge", 2, 2, hugeSize}
+	mailbox := func(s Scale) mailboxSpec { return mailboxSpec{"huge", 2, 2, s.HugeSize} }
 	return Scenario{
 		Name: "fetch-huge",
-		What: func(Scale) string { return "FETCH BODY[] of 25 MiB, one client" },
+		What: func(s Scale) string { return fmt.Sprintf("FETCH BODY[] of %d MiB, one client", s.HugeSize>>20) },
 		Unit: unitMegabytes, Goal: report.Goal{Ratio: 1},
 		Prepare: func(ctx context.Context, e *Env) error {
-			return fill(ctx, e.Target, e.Target.account(0), m)
+			return fill(ctx, e.Target, e.Target.account(0), mailbox(e.Scale))
 		},
 		Round: func(ctx context.Context, e *Env) (Sample, error) {
 			peak := e.watchPeak()
-			s, err := fetchBodies(ctx, e, m, 1, e.Scale.HugeBodies)
+			s, err := fetchBodies(ctx, e, mailbox(e.Scale), 1, e.Scale.HugeBodies)
 			s.Note = peak()
 			return s, err
 		},

@@ -3,6 +3,7 @@ package load
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"math"
@@ -43,12 +44,15 @@ func (m *mail) message(size int) []byte {
 	for half := b.Len() + (size-b.Len())/2; b.Len() < half; {
 		b.WriteString(m.sentence() + "\r\n")
 	}
-	line := make([]byte, 57)
+	noise := make([]byte, 64)
+	line := make([]byte, 78) // 57 octets make 76
+	copy(line[76:], "\r\n")
 	for b.Len() < size {
-		for i := range line {
-			line[i] = byte(m.rnd.Uint32())
+		for i := 0; i < len(noise); i += 8 {
+			binary.LittleEndian.PutUint64(noise[i:], m.rnd.Uint64())
 		}
-		b.WriteString(base64.StdEncoding.EncodeToString(line) + "\r\n")
+		base64.StdEncoding.Encode(line, noise[:57])
+		b.Write(line)
 	}
 	if b.Len() > size && size > 600 {
 		b.Truncate(size - 2)

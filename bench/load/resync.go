@@ -138,14 +138,18 @@ var (
 	codeHighest     = regexp.MustCompile(`^OK \[HIGHESTMODSEQ (\d+)\]`)
 )
 
+// takeCode takes what an untagged OK says; numbers that are too large leave the
+// zero, which is refused.
 func (st *mailboxState) takeCode(line string) {
 	if m := codeUIDValidity.FindStringSubmatch(line); m != nil {
-		n, _ := strconv.ParseUint(m[1], 10, 32) // digits; too many are 0, which is refused
-		st.uidValidity = imapnum.UIDValidity(n)
+		if n, err := strconv.ParseUint(m[1], 10, 32); err == nil {
+			st.uidValidity = imapnum.UIDValidity(n)
+		}
 	}
 	if m := codeHighest.FindStringSubmatch(line); m != nil {
-		n, _ := strconv.ParseUint(m[1], 10, 63)
-		st.highest = imapnum.ModSeq(n)
+		if n, err := strconv.ParseUint(m[1], 10, 63); err == nil {
+			st.highest = imapnum.ModSeq(n)
+		}
 	}
 }
 

@@ -20,8 +20,8 @@ type Scale struct {
 	// often it is done in a round.
 	FetchFlags, FetchEnvelope, Fetches int
 	// Bodies is how many messages of 64 KiB are read in a round, HugeBodies of
-	// 25 MiB.
-	Bodies, HugeBodies int
+	// HugeSize octets.
+	Bodies, HugeBodies, HugeSize int
 	// Large is the messages of the mailbox that is selected; Selects is how often
 	// in a round; Few is the small mailbox that QRESYNC is compared with.
 	Large, Selects, Few int
@@ -41,13 +41,13 @@ func Scales() map[string]Scale {
 	return map[string]Scale{
 		"small": {
 			Name: "small", Rounds: 2, Clients: 64, Duration: 4 * time.Second, MaxOps: 20_000,
-			FetchFlags: 20_000, FetchEnvelope: 2_000, Fetches: 3, Bodies: 400, HugeBodies: 3,
+			FetchFlags: 20_000, FetchEnvelope: 2_000, Fetches: 3, Bodies: 400, HugeBodies: 3, HugeSize: 25 << 20,
 			Large: 20_000, Selects: 10, Few: 1_000, Resyncs: 5, Deliveries: 30,
 			Idle: 1_000, IdleMessages: 10_000, Settle: 2 * time.Second,
 		},
 		"full": {
 			Name: "full", Rounds: 3, Clients: 64, Duration: 20 * time.Second, MaxOps: 200_000,
-			FetchFlags: 100_000, FetchEnvelope: 10_000, Fetches: 5, Bodies: 4_000, HugeBodies: 8,
+			FetchFlags: 100_000, FetchEnvelope: 10_000, Fetches: 5, Bodies: 4_000, HugeBodies: 8, HugeSize: 25 << 20,
 			Large: 1_000_000, Selects: 20, Few: 1_000, Resyncs: 10, Deliveries: 200,
 			Idle: 20_000, IdleMessages: 10_000, Settle: 2 * time.Minute,
 		},
