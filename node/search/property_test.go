@@ -253,8 +253,9 @@ func TestSearchEqualsTheSpecification_RFC9051_6_4_4(t *testing.T) {
 		}
 		facts = append(facts, k)
 	}
-	found := 0
+	found, tried := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
+		tried++
 		key := drawKey(t, 3)
 		res, err := mb.search(key)
 		if err != nil {
@@ -273,8 +274,8 @@ func TestSearchEqualsTheSpecification_RFC9051_6_4_4(t *testing.T) {
 			found++
 		}
 	})
-	if found < 20 {
-		t.Errorf("only %d searches found some messages and not all: the test shows little", found)
+	if found < tried/8 { // a third of them do, commonly
+		t.Errorf("only %d of %d searches found some messages and not all: the test shows little", found, tried)
 	}
 }
 
