@@ -32,9 +32,10 @@ type attempt struct {
 
 // level returns how fresh a read of a session must be.
 func (a *attempt) level(s *Session, linearizable bool) *pb.ReadLevel {
-	index, known := s.seen(a.route.GetShard())
-	// What the session has seen in another shard says nothing of this one.
-	return &pb.ReadLevel{Linearizable: linearizable || !known, MinIndex: index}
+	// A session that has seen nothing, or only another shard, has no token yet: a
+	// replica could be as far behind as it likes.
+	index := s.seen(a.route.GetShard())
+	return &pb.ReadLevel{Linearizable: linearizable || index == 0, MinIndex: index}
 }
 
 // callerError is an error of the caller's own function: it ends the request.

@@ -38,15 +38,15 @@ type Session struct {
 // Account returns the normalised name of the session's account.
 func (s *Session) Account() string { return s.account }
 
-// seen returns the highest index of a shard that the session has seen; false if
-// it has seen another shard's.
-func (s *Session) seen(shard uint32) (uint64, bool) {
+// seen returns the highest index of a shard that the session has seen; 0 if it
+// has seen nothing of it.
+func (s *Session) seen(shard uint32) uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.mu.shard != shard {
-		return 0, s.mu.shard == 0
+		return 0
 	}
-	return s.mu.index, true
+	return s.mu.index
 }
 
 // raise notes that the session has seen a shard at an index.

@@ -23,11 +23,18 @@ func (s *Session) Watch(ctx context.Context, since uint64, fn func(*pb.WatchResp
 		if err != nil {
 			return unavailable(ctx, "watch", s.c.lastMapError())
 		}
-		err = s.c.watchIn(ctx, shard, w, fn)
-		if err != errMoved {
+		switch err = s.c.watchIn(ctx, shard, w, fn); err {
+		case errMoved:
+			// The map may lag behind the node that sent us away.
+		case ErrNoAccount:
+			// The replica may lag: it has not seen the account yet. If the leader
+			// has, the session knows from when on.
+			if _, err := s.GetAccount(ctx); err != nil {
+				return err
+			}
+		default:
 			return err
 		}
-		// The map may lag behind the node that sent us away.
 		if !sleep(ctx, jitter(pause)) {
 			return unavailable(ctx, "watch", err)
 		}

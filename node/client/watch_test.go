@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/quorumail/quorumail/node/client"
@@ -273,8 +274,34 @@ func TestWatchOfNoAccount(t *testing.T) {
 	nodes, c := fakeCluster(t, 1, 1)
 	w := newFakeWatch(nodes)
 	w.do(func() { w.mu.refuse = pb.ErrorDetail_KIND_NO_ACCOUNT })
+	gone := failure(codes.NotFound, &pb.ErrorDetail{Kind: pb.ErrorDetail_KIND_NO_ACCOUNT})
+	nodes[0].do(func() {
+		nodes[0].mu.account = func(context.Context, *pb.GetAccountRequest) (*pb.GetAccountResponse, error) { return nil, gone }
+	})
 	err := c.Session("alice").Watch(t.Context(), 0, func(*pb.WatchResponse) {})
 	if !errors.Is(err, client.ErrNoAccount) {
 		t.Errorf("got %v", err)
 	}
+}
+
+// A replica that is behind does not know a new account yet: that is not the end.
+func TestWatchOfAnAccountThatTheReplicaDoesNotKnowYet(t *testing.T) {
+	nodes, c := fakeCluster(t, 1, 1)
+	w := newFakeWatch(nodes)
+	w.do(func() { w.mu.refuse = pb.ErrorDetail_KIND_NO_ACCOUNT })
+	nodes[0].do(func() {
+		nodes[0].mu.account = func(context.Context, *pb.GetAccountRequest) (*pb.GetAccountResponse, error) {
+			w.do(func() { w.mu.refuse = 0 })
+			return &pb.GetAccountResponse{AppliedIndex: 33}, nil
+		}
+	})
+	events, end := follow(t, c, "alice", 0)
+	w.bump(1)
+	next(t, events, 1)
+	w.do(func() {
+		if got := w.mu.subs[len(w.mu.subs)-1].GetMinIndex(); got != 33 {
+			t.Errorf("min_index is %d, want 33", got)
+		}
+	})
+	_ = end()
 }

@@ -244,9 +244,8 @@ func (sw *shardWatch) subscribe(stream pb.StoreService_WatchClient) error {
 	for _, id := range changes {
 		req := &pb.WatchRequest{WatchId: id}
 		if w := sw.watch(id); w != nil {
-			index, _ := w.s.seen(sw.shard)
 			req.Route = &pb.Route{Account: w.s.account, Shard: sw.shard, Epoch: epoch}
-			req.SinceModSeq, req.MinIndex = w.since(), index
+			req.SinceModSeq, req.MinIndex = w.since(), w.s.seen(sw.shard)
 		}
 		if err := stream.Send(req); err != nil {
 			return err
