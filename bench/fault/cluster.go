@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os/exec"
 	"path/filepath"
@@ -62,16 +63,26 @@ func StartCluster(ctx context.Context, bin, dir string, nodes, fronts int) (*Clu
 	return c, nil
 }
 
-// freePorts returns TCP ports that nobody listens on.
+// Nodes get ports from here: below those that systems give to whoever listens on
+// port 0 or connects (Linux: 32768 and up). A dead node's port must stay free until
+// it is started again; another program's server on it would be taken for the node.
+const firstPort, lastPort = 20000, 32000
+
+// freePorts returns TCP ports that nobody listens on, and nobody is given by
+// chance.
 func freePorts(n int) ([]int, error) {
 	var ports []int
-	for range n {
-		lis, err := net.Listen("tcp", "127.0.0.1:0")
+	for tries := 0; len(ports) < n; tries++ {
+		port := firstPort + rand.IntN(lastPort-firstPort)
+		lis, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
+			if tries < 100 {
+				continue // taken
+			}
 			return nil, err
 		}
 		defer lis.Close() // all are held until all are chosen
-		ports = append(ports, lis.Addr().(*net.TCPAddr).Port)
+		ports = append(ports, port)
 	}
 	return ports, nil
 }
