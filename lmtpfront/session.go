@@ -24,7 +24,7 @@ type session struct {
 	mu struct {
 		sync.Mutex
 		envelope
-		receiving bool // LMTPData runs
+		receiving bool // LMTPData runs, or its message was given up
 	}
 }
 
@@ -182,11 +182,19 @@ func (s *session) LMTPData(r io.Reader, status smtp.StatusCollector) error {
 	}
 	defer s.s.data.Done()
 	env := s.receive()
-	defer s.received()
+	givenUp := false
+	defer func() {
+		// go-smtp ends r before it calls Reset, and this may have returned by then:
+		// Reset must find out all the same.
+		if !givenUp {
+			s.received()
+		}
+	}()
 	m, err := spool(r, s.s.cfg.SpoolDir)
 	if err != nil {
 		s.s.cfg.Log.Warn("message not received", "from", env.from, "recipients", len(env.to), "error", err)
-		_, _ = io.Copy(io.Discard, r) // an error has been told already
+		_, end := io.Copy(io.Discard, r) // an error has been told already
+		givenUp = errors.Is(err, smtp.ErrDataReset) || errors.Is(end, smtp.ErrDataReset)
 		return receiveError(err)
 	}
 	defer m.close()
