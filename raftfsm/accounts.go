@@ -7,9 +7,12 @@ import (
 )
 
 // createAccount makes an account with its INBOX.
-func (tx *tx) createAccount(a *account, req *pb.RequestId, op *pb.CreateAccountOp) (*pb.Result, error) {
-	if req != nil && (len(req.GetSession()) != keys.SessionIDLen || req.GetSequence() == 0) {
-		return refuse(pb.Code_CODE_INVALID, "malformed request id"), nil
+func (tx *tx) createAccount(a *account, op *pb.CreateAccountOp) (*pb.Result, error) {
+	switch {
+	case a.exists:
+		return refuse(pb.Code_CODE_ACCOUNT_EXISTS, "the account exists"), nil
+	case a.rec.lastUIDValidity == maxUIDValidity:
+		return refuse(pb.Code_CODE_UIDS_EXHAUSTED, "no UIDVALIDITY left"), nil
 	}
 	a.exists, a.deleted, a.rec.deleted, a.dirty = true, false, false, true
 	a.rec.mailboxes = 0
@@ -22,7 +25,7 @@ func (tx *tx) createAccount(a *account, req *pb.RequestId, op *pb.CreateAccountO
 		return nil, err
 	}
 	res.MailboxId, res.UidValidity = uint64(m.id), m.info.GetUidValidity()
-	return res, tx.remember(a, req, res)
+	return res, nil
 }
 
 func (tx *tx) setCredentials(a *account, c *pb.Credentials) (*pb.Result, error) {

@@ -93,7 +93,7 @@ func (c *checker) mailbox(m *Mailbox) error {
 	case uint32(set.Max()) >= m.info.GetUidNext():
 		return fmt.Errorf("%w: UID %d, UIDNEXT %d", ErrInvariant, set.Max(), m.info.GetUidNext())
 	}
-	if x := c.a.v.f.cache.get(cacheKey{c.a.name, m.id}, imapnum.ModSeq(m.info.GetHighestModSeq())); x != nil {
+	if x := c.a.v.cache.get(cacheKey{c.a.name, m.id}, imapnum.ModSeq(m.info.GetHighestModSeq())); x != nil {
 		built, err := buildIndex(snap, space, m.id)
 		if err != nil {
 			return err

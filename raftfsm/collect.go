@@ -203,7 +203,9 @@ func (tx *tx) compactQueue(a *account, op *pb.CompactQueueOp) (*pb.Result, error
 		return refuse(pb.Code_CODE_NO_MAILBOX, "the mailbox is gone"), nil
 	}
 	limit := int(min(op.GetLimit(), maxCollect))
-	floor := min(op.GetNewFloor(), m.info.GetHighestModSeq())
+	// The floor rises to what has been dropped, not to what was asked for: from
+	// there on the queue is still complete.
+	floor := m.info.GetExpungeFloor()
 	var drop, merge [][]byte
 	var sets []imapnum.Set
 	more := false
@@ -217,7 +219,8 @@ func (tx *tx) compactQueue(a *account, op *pb.CompactQueueOp) (*pb.Result, error
 		if err != nil {
 			return false, err
 		}
-		if uint64(modSeq) <= floor {
+		if uint64(modSeq) <= op.GetNewFloor() {
+			floor = uint64(modSeq)
 			drop = append(drop, append([]byte(nil), key...))
 			return true, nil
 		}
@@ -229,24 +232,12 @@ func (tx *tx) compactQueue(a *account, op *pb.CompactQueueOp) (*pb.Result, error
 	if err != nil {
 		return nil, err
 	}
-	// The floor rises to what has been dropped, not to what was asked for, as
-	// long as there is more to drop.
-	if more && len(merge) == 0 {
-		if len(drop) == 0 {
-			return &pb.Result{Code: pb.Code_CODE_OK, More: true}, nil
-		}
-		_, last, err := keys.ParseExpunge(a.space.Rest(drop[len(drop)-1]))
-		if err != nil {
-			return nil, err
-		}
-		floor = uint64(last)
-	}
 	for _, key := range drop {
 		if err := tx.del(key); err != nil {
 			return nil, err
 		}
 	}
-	if len(drop) > 0 && floor > m.info.GetExpungeFloor() {
+	if len(drop) > 0 {
 		m.info.ExpungeFloor = floor
 		m.dirty = true
 	}

@@ -2,6 +2,8 @@ package raftfsm
 
 import (
 	"bufio"
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -27,8 +29,10 @@ const (
 	// frameRaw is the size of a frame's content at which it is closed; one pair
 	// can take it beyond.
 	frameRaw = 1 << 20
-	// maxFrame bounds what Import allocates for a frame, packed or not.
-	maxFrame = 8 << 20
+	// maxFrame bounds what Import allocates for a frame, packed or not. The largest
+	// values are sets: an expunge of every other message of a mailbox of thirty
+	// million would reach it.
+	maxFrame = 64 << 20
 	// tableSize is about the size of the tables that Import makes.
 	tableSize = 32 << 20
 )
@@ -100,9 +104,10 @@ func readFrame(r io.Reader) ([]byte, error) {
 	if n > maxFrame {
 		return nil, fmt.Errorf("%w: frame of %d octets", ErrExport, n)
 	}
-	payload := make([]byte, n)
-	if _, err := io.ReadFull(r, payload); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrExport, err)
+	// What has come is taken, not what the head promises.
+	payload, err := io.ReadAll(io.LimitReader(r, int64(n)))
+	if err != nil || len(payload) != int(n) {
+		return nil, fmt.Errorf("%w: frame is cut short: %w", ErrExport, cmp.Or(err, io.ErrUnexpectedEOF))
 	}
 	if crc32.Checksum(payload, castagnoli) != binary.BigEndian.Uint32(head[4:]) {
 		return nil, fmt.Errorf("%w: checksum", ErrExport)
@@ -135,32 +140,37 @@ func (f *FSM) importFrom(r io.Reader) error {
 	if err := t.readAll(br); err != nil {
 		return err
 	}
-	start, end := keys.Shard(f.cfg.Shard)
+	if t.applied.index != binary.BigEndian.Uint64(header[n+4:]) || t.applied.term != binary.BigEndian.Uint64(header[n+12:]) {
+		return fmt.Errorf("%w: applied index", ErrExport)
+	}
+	f.mu.Lock()
+	f.era.Add(1)
+	f.mu.Unlock()
+	err = f.replace(t.paths)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.era.Add(1)
+	f.mu.cache = newIndexCache(f.cfg.IndexCache)
+	if err == nil {
+		f.mu.applied = t.applied
+	}
+	return err
+}
+
+// replace puts tables in the place of all keys of the shard.
+func (f *FSM) replace(paths []string) error {
 	// The memtable is flushed before, so that nothing of it lies under the new
 	// tables, and after, so that what follows is not ordered before them: without
 	// a write-ahead log an ingest must not be queued among memtables.
 	if err := f.db.Flush(); err != nil {
 		return err
 	}
-	_, err = f.db.IngestAndExcise(context.Background(), t.paths, nil, nil, pebble.KeyRange{Start: start, End: end})
+	start, end := keys.Shard(f.cfg.Shard)
+	_, err := f.db.IngestAndExcise(context.Background(), paths, nil, nil, pebble.KeyRange{Start: start, End: end})
 	if err != nil {
 		return err
 	}
-	if err := f.db.Flush(); err != nil {
-		return err
-	}
-	applied, err := readApplied(f.db, f.cfg.Shard)
-	if err != nil {
-		return err
-	}
-	if applied.index != binary.BigEndian.Uint64(header[n+4:]) {
-		return fmt.Errorf("%w: applied index", ErrExport)
-	}
-	f.cache.clear()
-	f.mu.Lock()
-	f.mu.applied = applied
-	f.mu.Unlock()
-	return nil
+	return f.db.Flush()
 }
 
 // tables are the sorted tables of an import under way.
@@ -169,6 +179,8 @@ type tables struct {
 	paths []string
 	w     *sstable.Writer
 	last  []byte
+	// applied is what the keys say how far they are.
+	applied appliedRecord
 }
 
 func (t *tables) remove() {
@@ -226,6 +238,12 @@ func (t *tables) add(raw []byte) error {
 			return fmt.Errorf("%w: keys do not ascend", ErrExport)
 		}
 		t.last = full
+		if bytes.Equal(full, keys.Applied(t.f.cfg.Shard)) {
+			var err error
+			if t.applied, err = decodeApplied(value); err != nil {
+				return fmt.Errorf("%w: %w", ErrExport, err)
+			}
+		}
 		if t.w == nil {
 			if err := t.begin(); err != nil {
 				return err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -63,13 +64,18 @@ type Command struct {
 // FSM is the state of one shard. See the package comment for which methods may
 // be called when.
 type FSM struct {
-	cfg   Config
-	db    *pebble.DB
-	cache *indexCache
+	cfg Config
+	db  *pebble.DB
+	// era counts the imports begun and ended; see frozen. It is raised under mu,
+	// and read without it.
+	era atomic.Uint64
 
 	mu struct {
 		sync.RWMutex
 		applied appliedRecord
+		// cache is another after an Import: views of before keep the old one, so
+		// that they cannot leave in the new what is no longer so.
+		cache *indexCache
 	}
 }
 
@@ -81,7 +87,8 @@ func Open(cfg Config) (*FSM, error) {
 	if cfg.IndexCache == 0 {
 		cfg.IndexCache = 1000
 	}
-	f := &FSM{cfg: cfg, db: cfg.DB, cache: newIndexCache(cfg.IndexCache)}
+	f := &FSM{cfg: cfg, db: cfg.DB}
+	f.mu.cache = newIndexCache(cfg.IndexCache)
 	applied, err := readApplied(f.db, cfg.Shard)
 	if err != nil {
 		return nil, fmt.Errorf("raftfsm: open: shard %d: %w", cfg.Shard, err)
@@ -204,31 +211,33 @@ func (tx *tx) entry(e *pb.Entry) (*pb.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !acct.exists {
-		if op := e.GetCreateAccount(); op != nil {
-			return tx.createAccount(acct, e.GetRequest(), op)
-		}
-		return refuse(pb.Code_CODE_NO_ACCOUNT, "no such account"), nil
-	}
 	remembered, err := tx.recall(acct, e.GetRequest())
 	if err != nil || remembered != nil {
 		return remembered, err
 	}
+	existed := acct.exists
 	res, err := tx.operation(acct, e)
 	if err != nil {
 		return nil, err
 	}
-	if acct.exists {
+	// Of an account that is not there nothing is kept, or anybody could fill the
+	// store with names. A deletion is kept: its retry must not delete an account
+	// that has been created since.
+	if existed || acct.exists {
 		err = tx.remember(acct, e.GetRequest(), res)
 	}
 	return res, err
 }
 
-// operation does what an entry for an existing account asks.
+// operation does what an entry asks.
 func (tx *tx) operation(acct *account, e *pb.Entry) (*pb.Result, error) {
+	if op := e.GetCreateAccount(); op != nil {
+		return tx.createAccount(acct, op)
+	}
+	if !acct.exists {
+		return refuse(pb.Code_CODE_NO_ACCOUNT, "no such account"), nil
+	}
 	switch op := e.GetOp().(type) {
-	case *pb.Entry_CreateAccount:
-		return refuse(pb.Code_CODE_ACCOUNT_EXISTS, "the account exists"), nil
 	case *pb.Entry_SetCredentials:
 		return tx.setCredentials(acct, op.SetCredentials.GetCredentials())
 	case *pb.Entry_DeleteAccount:

@@ -205,11 +205,3 @@ func (c *indexCache) put(key cacheKey, modSeq imapnum.ModSeq, x *index) {
 		delete(c.mu.byKey, last.Value.(*cached).key)
 	}
 }
-
-// clear forgets everything, as after Import.
-func (c *indexCache) clear() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	clear(c.mu.byKey)
-	c.mu.lru.Init()
-}

@@ -26,7 +26,7 @@ func (m *Mailbox) Info() *pb.MailboxInfo { return m.info }
 // a mailbox raises its HIGHESTMODSEQ, so that the cache can be asked for just
 // that state; if it has another, the records are read.
 func (m *Mailbox) index() (*index, error) {
-	cache, key := m.a.v.f.cache, cacheKey{m.a.name, m.id}
+	cache, key := m.a.v.cache, cacheKey{m.a.name, m.id}
 	modSeq := imapnum.ModSeq(m.info.GetHighestModSeq())
 	if x := cache.get(key, modSeq); x != nil {
 		return x, nil
@@ -140,6 +140,9 @@ func (a *Account) Email(id uint64) (*pb.Email, error) {
 // [offset, offset+length), until it returns false or an error. The chunk's data
 // are only good during the call.
 func (a *Account) Chunks(bodyID []byte, offset, length uint64, fn func(*pb.BodyChunk) (bool, error)) (err error) {
+	if length == 0 {
+		return nil
+	}
 	end := offset + length
 	if end < offset {
 		end = 1<<64 - 1

@@ -1,6 +1,7 @@
 package raftfsm
 
 import (
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
@@ -9,6 +10,10 @@ import (
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
 	"github.com/quorumail/quorumail/raftfsm/keys"
 )
+
+// maxUIDValidity is the last that there is; an account that has given it gives
+// no more.
+const maxUIDValidity imapnum.UIDValidity = 1<<32 - 1
 
 // newMailbox makes a mailbox record. Its UIDVALIDITY is above every one that the
 // account has given before, so that no name ever has the same twice (RFC 9051,
@@ -59,7 +64,7 @@ func (tx *tx) createMailbox(a *account, op *pb.CreateMailboxOp) (*pb.Result, err
 			return refuse(pb.Code_CODE_USE_ATTR, "another mailbox has this special use"), nil
 		}
 	}
-	if a.rec.lastUIDValidity == 1<<32-1 {
+	if a.rec.lastUIDValidity == maxUIDValidity {
 		return refuse(pb.Code_CODE_UIDS_EXHAUSTED, "no UIDVALIDITY left"), nil
 	}
 	m := tx.newMailbox(a, name, op.GetUidValiditySeed(), use)
@@ -158,10 +163,14 @@ func (tx *tx) renameMailbox(a *account, op *pb.RenameMailboxOp) (*pb.Result, err
 	}
 	modSeq := a.take()
 	a.list = true
+	// All old names go before the first new one comes: a new name can be another's
+	// old one.
 	for _, kin := range moved {
 		if err := tx.del(a.space.Bytes(keys.Name, []byte(kin.info.GetName()))); err != nil {
 			return nil, err
 		}
+	}
+	for _, kin := range moved {
 		kin.info.Name = to + kin.info.GetName()[len(from):]
 		kin.dirty = true
 		a.changed[kin.id] = true
@@ -194,7 +203,7 @@ func (tx *tx) family(a *account, from, to string) ([]*mailbox, *pb.Result, error
 		if err != nil {
 			return nil, nil, err
 		}
-		if old != nil {
+		if old != nil && !slices.Contains(names, target) {
 			return nil, refuse(pb.Code_CODE_MAILBOX_EXISTS, "an inferior mailbox's new name exists"), nil
 		}
 		m, err := tx.mailboxByName(a, name)
@@ -211,7 +220,7 @@ func (tx *tx) renameInbox(a *account, inbox *mailbox, to string, seed uint32) (*
 	if a.rec.mailboxes >= maxMailboxes {
 		return refuse(pb.Code_CODE_LIMIT, "too many mailboxes"), nil
 	}
-	if a.rec.lastUIDValidity == 1<<32-1 {
+	if a.rec.lastUIDValidity == maxUIDValidity {
 		return refuse(pb.Code_CODE_UIDS_EXHAUSTED, "no UIDVALIDITY left"), nil
 	}
 	m := tx.newMailbox(a, to, seed, "")

@@ -54,6 +54,10 @@ func (tx *tx) remember(a *account, req *pb.RequestId, res *pb.Result) error {
 
 // keep stores a result under a key.
 func (tx *tx) keep(key []byte, sequence uint64, res *pb.Result) error {
+	if res.GetRepeated() {
+		res = proto.CloneOf(res) // a delivery's result, under another session's request
+		res.Repeated = false
+	}
 	value, err := marshal(res)
 	if err != nil {
 		return err

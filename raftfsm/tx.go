@@ -18,6 +18,7 @@ type tx struct {
 	f        *FSM
 	b        *pebble.Batch
 	applied  appliedRecord
+	cache    *indexCache
 	accounts map[string]*account
 	// order is the accounts in the order in which they were opened: what is done
 	// for each must not depend on the order of a map.
@@ -54,7 +55,9 @@ type mailbox struct {
 func newTx(f *FSM) *tx {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	return &tx{f: f, b: f.db.NewIndexedBatch(), applied: f.mu.applied, accounts: make(map[string]*account)}
+	return &tx{
+		f: f, b: f.db.NewIndexedBatch(), applied: f.mu.applied, cache: f.mu.cache, accounts: make(map[string]*account),
+	}
 }
 
 // close gives the batch back, committed or not.
@@ -175,7 +178,7 @@ func (tx *tx) mailboxByName(a *account, name string) (*mailbox, error) {
 // The index, if there is one, becomes the batch's own.
 func (tx *tx) touch(a *account, m *mailbox) imapnum.ModSeq {
 	if m.index == nil {
-		m.index = tx.f.cache.get(cacheKey{a.name, m.id}, imapnum.ModSeq(m.info.GetHighestModSeq()))
+		m.index = tx.cache.get(cacheKey{a.name, m.id}, imapnum.ModSeq(m.info.GetHighestModSeq()))
 	}
 	if m.index != nil && !m.own {
 		m.index, m.own = m.index.clone(), true
@@ -191,7 +194,7 @@ func (tx *tx) touch(a *account, m *mailbox) imapnum.ModSeq {
 // is not in memory.
 func (tx *tx) indexOf(a *account, m *mailbox) (*index, error) {
 	if m.index == nil {
-		m.index = tx.f.cache.get(cacheKey{a.name, m.id}, imapnum.ModSeq(m.info.GetHighestModSeq()))
+		m.index = tx.cache.get(cacheKey{a.name, m.id}, imapnum.ModSeq(m.info.GetHighestModSeq()))
 	}
 	if m.index == nil {
 		built, err := buildIndex(tx.b, a.space, m.id)
@@ -219,7 +222,7 @@ func (tx *tx) commit() error {
 	for _, a := range tx.order {
 		for id, m := range a.boxes {
 			if m != nil && m.own {
-				tx.f.cache.put(cacheKey{a.name, id}, imapnum.ModSeq(m.info.GetHighestModSeq()), m.index)
+				tx.cache.put(cacheKey{a.name, id}, imapnum.ModSeq(m.info.GetHighestModSeq()), m.index)
 			}
 		}
 	}

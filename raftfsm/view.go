@@ -14,29 +14,42 @@ import (
 	"github.com/quorumail/quorumail/raftfsm/keys"
 )
 
-// Errors of reading. Whatever else a read returns is a failure of the store.
+// Errors of reading, besides ErrReplaced. Whatever else a read returns is a
+// failure of the store.
 var (
 	ErrNoAccount = errors.New("no such account")
 	ErrNoMailbox = errors.New("no such mailbox")
 )
 
 // View is the state at one applied index. It is safe for concurrent use and
-// must be closed: as long as it is open the store keeps what it sees.
+// must be closed: as long as it is open the store keeps what it sees. Only an
+// Import ends it before: from then on what must be read from the store is
+// ErrReplaced.
 type View struct {
 	f       *FSM
-	snap    *pebble.Snapshot
+	snap    *frozen
+	cache   *indexCache
 	applied appliedRecord
 }
 
-// View captures the state as it is now.
+// View captures the state as it is now. During an Import it returns
+// ErrReplaced.
 func (f *FSM) View() (*View, error) {
-	snap := f.db.NewSnapshot()
+	// Under one lock, so that the cache is of the snapshot's era.
+	f.mu.RLock()
+	era, cache := f.era.Load(), f.mu.cache
+	if era%2 != 0 {
+		f.mu.RUnlock()
+		return nil, fmt.Errorf("raftfsm: view: shard %d: %w", f.cfg.Shard, ErrReplaced)
+	}
+	snap := &frozen{snap: f.db.NewSnapshot(), now: &f.era, era: era}
+	f.mu.RUnlock()
 	applied, err := readApplied(snap, f.cfg.Shard)
 	if err != nil {
 		_ = snap.Close() // err tells more
 		return nil, fmt.Errorf("raftfsm: view: shard %d: %w", f.cfg.Shard, err)
 	}
-	return &View{f: f, snap: snap, applied: applied}, nil
+	return &View{f: f, snap: snap, cache: cache, applied: applied}, nil
 }
 
 // Close lets go of the state.
@@ -59,6 +72,9 @@ type Account struct {
 
 // Account returns an account. It returns ErrNoAccount if there is none.
 func (v *View) Account(name string) (*Account, error) {
+	if name == "" || len(name) > imapnum.MaxAccountName {
+		return nil, ErrNoAccount // its length does not fit into a key
+	}
 	a := &Account{v: v, name: name, space: keys.ForAccount(v.f.cfg.Shard, name)}
 	value, err := get(v.snap, a.space.Key(keys.Account))
 	if err != nil {

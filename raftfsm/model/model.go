@@ -95,9 +95,9 @@ func (a *Account) Rename(from, to string, seed uint32) bool {
 	for name, m := range a.Mailboxes {
 		if name == from || strings.HasPrefix(name, from+"/") {
 			name = to + name[len(from):]
-			if a.Mailboxes[name] != nil {
-				return false
-			}
+		}
+		if next[name] != nil {
+			return false
 		}
 		next[name] = m
 	}

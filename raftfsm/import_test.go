@@ -1,0 +1,170 @@
+package raftfsm
+
+import (
+	"bytes"
+	"errors"
+	"math"
+	"sync"
+	"testing"
+
+	"github.com/quorumail/quorumail/proto/imapnum"
+	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
+)
+
+// export returns the machine's state as a stream.
+func (m *machine) export() []byte {
+	m.t.Helper()
+	v, err := m.f.View()
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	defer func() { _ = v.Close() }()
+	var b bytes.Buffer
+	if err := v.Export(&b); err != nil {
+		m.t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// A view that an Import has overtaken must say so. Without that it would tell a
+// client that its account does not exist: the keys are gone from the snapshot.
+func TestViewOvertakenByImportIsRefused(t *testing.T) {
+	source := newMachine(t)
+	source.ok(newAccount())
+	stream := source.export()
+
+	m := newMachine(t)
+	m.ok(newAccount())
+	for range 3 {
+		m.ok(m.mail("INBOX"))
+	}
+	box := m.inbox() // on a view that stays open
+	var seen []uint32
+	err := box.Messages(imapnum.SetOfRange(1, math.MaxUint32), func(msg *pb.FetchedMessage) (bool, error) {
+		if len(seen) == 0 {
+			if err := m.f.Import(bytes.NewReader(stream)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		seen = append(seen, msg.GetState().GetUid())
+		return true, nil
+	})
+	if err != nil || len(seen) != 3 {
+		t.Errorf("a read under way at the import saw %v, %v; it should see what it began with", seen, err)
+	}
+	_, byName := box.a.MailboxByName("INBOX")
+	_, account := box.a.v.Account(alice)
+	_, changes := box.Changes(Since{}, func(*pb.MessageState) error { return nil })
+	_, _, hash := box.a.v.Hash()
+	for what, err := range map[string]error{
+		"MailboxByName": byName, "Account": account, "Changes": changes, "Hash": hash,
+		"Export": box.a.v.Export(&bytes.Buffer{}),
+	} {
+		if !errors.Is(err, ErrReplaced) {
+			t.Errorf("%s on a view from before an import: %v, want ErrReplaced", what, err)
+		}
+	}
+	if uids, err := m.inbox().UIDs(); err != nil || !uids.Empty() {
+		t.Errorf("after the import: UIDs %v, %v", uids, err)
+	}
+}
+
+// Readers beside imports of two different states see one of them whole, or are
+// told that it was replaced.
+func TestReadersBesideImports(t *testing.T) {
+	var streams [2][]byte
+	for i := range streams {
+		m := newMachine(t)
+		m.ok(newAccount())
+		for range 1 + 4*i {
+			m.ok(m.mail("INBOX", `\Seen`))
+		}
+		streams[i] = m.export()
+	}
+	m := newMachine(t)
+	if err := m.f.Import(bytes.NewReader(streams[0])); err != nil {
+		t.Fatal(err)
+	}
+	read := func() error {
+		v, err := m.f.View()
+		if err != nil {
+			return err
+		}
+		defer func() { _ = v.Close() }()
+		a, err := v.Account(alice)
+		if err != nil {
+			return err
+		}
+		box, err := a.MailboxByName("INBOX")
+		if err != nil {
+			return err
+		}
+		uids, err := box.UIDs()
+		if err != nil {
+			return err
+		}
+		seen, err := box.Flagged(imapnum.FlagSeen)
+		if err != nil {
+			return err
+		}
+		if n := uids.Len(); n != uint64(box.Info().GetExists()) || seen.Len() != n || n != 1 && n != 5 {
+			t.Errorf("%d messages, EXISTS %d, %d seen", n, box.Info().GetExists(), seen.Len())
+		}
+		return nil
+	}
+	var wg sync.WaitGroup
+	stop := make(chan struct{})
+	for range 2 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if err := read(); err != nil && !errors.Is(err, ErrReplaced) {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for i := range 20 {
+		if err := m.f.Import(bytes.NewReader(streams[(i+1)%2])); err != nil {
+			t.Error(err)
+		}
+	}
+	close(stop)
+	wg.Wait()
+}
+
+// An expunge of every other message of a large mailbox is one large value.
+func TestExportCarriesLargeValues(t *testing.T) {
+	m := newMachine(t)
+	m.ok(newAccount())
+	var b imapnum.SetBuilder
+	for uid := imapnum.UID(1); uid < 1<<23; uid += 2 {
+		b.Add(uid)
+	}
+	tx := newTx(m.f)
+	a, err := tx.account(alice)
+	if err != nil {
+		t.Fatal(err)
+	}
+	value := encodeSet(b.Set())
+	if err := tx.set(a.space.Expunge(1, 1), value); err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.commit(); err != nil {
+		t.Fatal(err)
+	}
+	tx.close()
+	want := m.f.hashForTest(t)
+	other := newMachine(t)
+	if err := other.f.Import(bytes.NewReader(m.export())); err != nil {
+		t.Fatal(err)
+	}
+	if got := other.f.hashForTest(t); got != want {
+		t.Errorf("hash %s, want %s", got, want)
+	}
+}
