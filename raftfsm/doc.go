@@ -34,4 +34,5 @@
 // ApplyBatch, Import and Close belong to the shard's one apply goroutine. A
 // [View] may be taken and read from any goroutine; it never waits for Apply,
 // nor Apply for it.
+// An Import ends the views that were taken before it: see [ErrReplaced].
 package raftfsm

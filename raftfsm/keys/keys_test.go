@@ -3,6 +3,7 @@ package keys
 import (
 	"bytes"
 	"encoding/hex"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -27,9 +28,63 @@ func TestLayoutIsFixed(t *testing.T) {
 		prefix + "7100000000000000070000000000000005":               s.Expunge(7, 5),
 		prefix + "730000000000000003000000000000000700000009":       s.Retention(3, 7, 9),
 		prefix + "62" + hex.EncodeToString(id) + "0000000000000100": s.Body(id, 256),
+		prefix + "650000000000000007":                               s.ID(Email, 7),
+		prefix + "660000000000000007":                               s.ID(EmailRefs, 7),
+		prefix + "74" + hex.EncodeToString(id):                      s.Bytes(Session, id),
+		prefix + "75" + hex.EncodeToString(id):                      s.Bytes(Upload, id),
+		prefix + "64" + hex.EncodeToString(append(id, id...)):       s.Bytes(Delivery, append(id, id...)),
+		prefix + "76c3a4":                                           s.Bytes(Subscribed, []byte("ä")),
 	} {
 		if hex.EncodeToString(got) != want {
 			t.Errorf("got  %x\nwant %s", got, want)
+		}
+	}
+}
+
+// A slot of a shard is one range, and an account one within it: that is what
+// lets a slot be moved.
+func TestSlotsAndAccountsAreContiguous(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		type owned struct {
+			key     []byte
+			account string
+		}
+		var list []owned
+		for range 12 {
+			account := rapid.StringMatching(`[a-c]{1,2}`).Draw(t, "account")
+			kind, rest := Kind(rapid.Byte().Draw(t, "kind")), rapid.SliceOfN(rapid.Byte(), 0, 12).Draw(t, "rest")
+			list = append(list, owned{ForAccount(1, account).Key(kind, rest...), account})
+		}
+		slices.SortFunc(list, func(a, b owned) int { return bytes.Compare(a.key, b.key) })
+		accounts, slots := map[string]bool{}, map[imapnum.Slot]bool{}
+		for i, o := range list {
+			slot := imapnum.SlotOf(o.account)
+			if i > 0 && list[i-1].account == o.account {
+				continue
+			}
+			if accounts[o.account] {
+				t.Fatalf("keys of %q are not one range", o.account)
+			}
+			accounts[o.account] = true
+			if slots[slot] && imapnum.SlotOf(list[i-1].account) != slot {
+				t.Fatalf("keys of slot %d are not one range", slot)
+			}
+			slots[slot] = true
+		}
+	})
+}
+
+func TestShardRanges(t *testing.T) {
+	for _, shard := range []uint32{0, 1, 255, 1<<32 - 2, 1<<32 - 1} {
+		start, end := Shard(shard)
+		applied := Applied(shard)
+		if bytes.Compare(start, applied) > 0 || bytes.Compare(applied, end) >= 0 {
+			t.Errorf("shard %d: %x is not in [%x, %x)", shard, applied, start, end)
+		}
+		if shard < 1<<32-1 {
+			if next, _ := Shard(shard + 1); !bytes.Equal(next, end) {
+				t.Errorf("shard %d ends at %x, the next starts at %x", shard, end, next)
+			}
 		}
 	}
 }
@@ -60,7 +115,14 @@ func TestKeysAscendAsTheirNumbers(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	f.Add(ForAccount(3, "x@y").UID(Message, 1, 2))
+	s := ForAccount(3, "x@y")
+	id := []byte("0123456789abcdef")
+	for _, key := range [][]byte{
+		s.UID(Message, 1, 2), s.Change(1, 2, 3), s.Expunge(1, 2), s.Retention(1, 2, 3), s.Body(id, 4), s.ID(Email, 5),
+	} {
+		f.Add(key)
+		f.Add(s.Rest(key))
+	}
 	f.Fuzz(func(t *testing.T, key []byte) {
 		account, kind, rest, err := ParseAccount(key)
 		if err == nil {
@@ -69,11 +131,30 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("%x", key)
 			}
 		}
-		_, _, _ = ParseUID(key)
-		_, _, _, _ = ParseChange(key)
-		_, _, _ = ParseExpunge(key)
-		_, _, _, _ = ParseRetention(key)
-		_, _, _ = ParseBody(key)
-		_, _ = ParseID(key)
+		// Whatever a parser takes is what the builder makes of the parts.
+		s := ForAccount(1, "a")
+		same := func(k Kind, built []byte) {
+			if !bytes.Equal(built, s.Key(k, key...)) {
+				t.Fatalf("kind %c: %x is built as %x", k, key, built)
+			}
+		}
+		if m, u, err := ParseUID(key); err == nil {
+			same(Message, s.UID(Message, m, u))
+		}
+		if m, ms, u, err := ParseChange(key); err == nil {
+			same(Change, s.Change(m, ms, u))
+		}
+		if m, ms, err := ParseExpunge(key); err == nil {
+			same(Expunge, s.Expunge(m, ms))
+		}
+		if at, m, u, err := ParseRetention(key); err == nil {
+			same(Retention, s.Retention(at, m, u))
+		}
+		if id, offset, err := ParseBody(key); err == nil {
+			same(Body, s.Body(id, offset))
+		}
+		if id, err := ParseID(key); err == nil {
+			same(Email, s.ID(Email, id))
+		}
 	})
 }
