@@ -2,6 +2,7 @@ package lmtpfront
 
 import (
 	"crypto/tls"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -55,8 +56,7 @@ func (s *Server) admit(nc net.Conn) *conn {
 // the time of a whole message, however large.
 type conn struct {
 	net.Conn
-	s    *Server
-	once sync.Once
+	s *Server
 
 	mu struct {
 		sync.Mutex
@@ -133,12 +133,40 @@ func (c *conn) abandoned() bool {
 	return c.mu.unusable
 }
 
-// Close implements net.Conn.
+const (
+	// lingerTime and lingerOctets bound what is still read of a connection that
+	// the server has ended.
+	lingerTime   = time.Second
+	lingerOctets = 1 << 20
+)
+
+// Close implements net.Conn. It is how go-smtp ends a connection, perhaps while
+// the client is still sending: if octets that nobody has read were left when the
+// socket is closed, the kernel would reset the connection and the client lose an
+// answer that it has not read yet. A refusal for good would then look like a
+// failure to try again after. So the client is told that nothing more comes, and
+// what it had under way is read and dropped, for a while.
+//
+// Meanwhile it is no longer counted, and the server, when it stops, waits for it
+// no longer than lingerTime.
 func (c *conn) Close() error {
-	c.once.Do(func() {
-		c.s.mu.Lock()
-		delete(c.s.mu.conns, c)
-		c.s.mu.Unlock()
-	})
+	c.leave()
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+		_ = c.Conn.SetReadDeadline(time.Now().Add(lingerTime))
+		_, _ = io.CopyN(io.Discard, c.Conn, lingerOctets) // whatever ends it
+	}
+	return c.cut()
+}
+
+// cut closes the connection at once.
+func (c *conn) cut() error {
+	c.leave()
 	return c.Conn.Close()
+}
+
+// leave takes the connection off the server's list.
+func (c *conn) leave() {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	delete(c.s.mu.conns, c)
 }

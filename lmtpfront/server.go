@@ -170,7 +170,7 @@ func (s *Server) Close() error {
 	s.begin()
 	s.cancel()
 	for _, c := range s.connections() {
-		c.Close()
+		_ = c.cut() // it is gone either way
 	}
 	<-s.stopped
 	return nil
