@@ -71,14 +71,15 @@ func judge(err error, epoch uint64) verdict {
 		}
 	}
 	switch st.Code() {
-	case codes.InvalidArgument, codes.ResourceExhausted, codes.Unimplemented, codes.OutOfRange,
+	case codes.InvalidArgument, codes.ResourceExhausted, codes.OutOfRange,
 		codes.Unauthenticated, codes.PermissionDenied:
 		// The last two: a certificate that the cluster does not know. gRPC itself
 		// says ResourceExhausted of messages above its limit.
 		return verdict{final: fmt.Errorf("%w: %s", ErrInvalid, st.Message())}
 	default:
 		// Unavailable, a cancelled or timed out attempt, and whatever a breaking
-		// connection turns into.
+		// connection turns into. Unimplemented too: something else has taken the
+		// port of a node that is down.
 		return verdict{suspect: true}
 	}
 }
