@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/iotest"
@@ -139,9 +140,12 @@ func TestMemoryIsBounded(t *testing.T) {
 	line := strings.Repeat("0123456789abcdef", 4) + "\r\n"
 	part := mixed("b", "--b\r\n\r\n") + line
 	r := io.LimitReader(io.MultiReader(strings.NewReader(part), &endless{line: line}), 64<<20)
+	var mu sync.Mutex // uploads run side by side
 	var peak uint64
 	up := uploadFunc(func(c *pb.BodyChunk) error {
 		if c.GetOffset()%(8<<20) < chunkSize {
+			mu.Lock()
+			defer mu.Unlock()
 			var m runtime.MemStats
 			runtime.GC()
 			runtime.ReadMemStats(&m)
