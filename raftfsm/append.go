@@ -53,7 +53,7 @@ func (tx *tx) append(a *account, op *pb.AppendOp) (*pb.Result, error) {
 	}
 	var uids imapnum.SetBuilder
 	for i, msg := range op.GetMessages() {
-		if recs[i].emailID, err = tx.addEmail(a, msg); err != nil {
+		if recs[i].emailID, recs[i].threadID, err = tx.addEmail(a, msg); err != nil {
 			return nil, err
 		}
 		uid, err := tx.insert(a, m, recs[i])
@@ -186,32 +186,36 @@ func validChunk(c *pb.BodyChunk) bool {
 		c.GetOffset() < 1<<62
 }
 
-// addEmail stores a message's content record, and its body if that is inline.
-// The reference is that of the message record to come.
-func (tx *tx) addEmail(a *account, msg *pb.AppendMessage) (uint64, error) {
+// addEmail stores a message's content record, and its body if that is inline,
+// and returns its id and its thread's. The reference is that of the message
+// record to come.
+func (tx *tx) addEmail(a *account, msg *pb.AppendMessage) (id, thread uint64, err error) {
 	a.rec.lastEmail++
 	a.dirty = true
-	id := a.rec.lastEmail
+	id = a.rec.lastEmail
 	e := proto.CloneOf(msg.GetEmail())
 	e.EmailId = id
+	if e.ThreadId, err = tx.joinThread(a, e); err != nil {
+		return 0, 0, err
+	}
 	value, err := marshal(e)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	if err := tx.set(a.space.ID(keys.Email, id), value); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	for _, c := range msg.GetInline() {
 		if err := tx.set(a.space.Body(e.GetBodyId(), c.GetOffset()), encodeChunk(c)); err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 	}
 	if len(msg.GetInline()) == 0 && e.GetSize() > 0 {
 		if err := tx.del(a.space.Bytes(keys.Upload, e.GetBodyId())); err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 	}
-	return id, tx.refer(a, id, 1)
+	return id, e.GetThreadId(), tx.refer(a, id, 1)
 }
 
 // dropEmail removes a content record that nothing refers to any more, with its
@@ -229,6 +233,9 @@ func (tx *tx) dropEmail(a *account, id uint64) error {
 		if err := tx.del(key); err != nil {
 			return err
 		}
+	}
+	if err := tx.leaveThread(a, &e); err != nil {
+		return err
 	}
 	return tx.dropBody(a, e.GetBodyId())
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/cockroachdb/pebble/v2"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/quorumail/quorumail/proto/imapnum"
@@ -29,7 +30,7 @@ func (f *FSM) Check(account string) error {
 	if err != nil {
 		return err
 	}
-	c := &checker{a: a, refs: make(map[uint64]uint64)}
+	c := &checker{a: a, refs: make(map[uint64]uint64), threads: make(map[uint64]uint64)}
 	if err := c.run(); err != nil {
 		return fmt.Errorf("raftfsm: check: account %q: %w", account, err)
 	}
@@ -39,6 +40,8 @@ func (f *FSM) Check(account string) error {
 type checker struct {
 	a    *Account
 	refs map[uint64]uint64
+	// threads are those that the records say of each email.
+	threads map[uint64]uint64
 }
 
 func (c *checker) run() error {
@@ -152,7 +155,11 @@ func (c *checker) references() error {
 		start, end := space.Kind(kind)
 		err := scan(snap, start, end, func(_, value []byte) (bool, error) {
 			rec, err := decodeMessage(value)
+			if err == nil && c.refs[rec.emailID] > 0 && c.threads[rec.emailID] != rec.threadID {
+				err = fmt.Errorf("%w: email %d is in the threads %d and %d", ErrInvariant, rec.emailID, c.threads[rec.emailID], rec.threadID)
+			}
 			c.refs[rec.emailID]++
+			c.threads[rec.emailID] = rec.threadID
 			return true, err
 		})
 		if err != nil {
@@ -186,7 +193,7 @@ func (c *checker) references() error {
 func (c *checker) emails() error {
 	space := c.a.space
 	start, end := space.Kind(keys.Email)
-	n := 0
+	n, indexed := 0, 0
 	err := scan(c.a.v.snap, start, end, func(key, value []byte) (bool, error) {
 		n++
 		var e pb.Email
@@ -196,8 +203,13 @@ func (c *checker) emails() error {
 		if !bytes.Equal(key, space.ID(keys.Email, e.GetEmailId())) {
 			return false, fmt.Errorf("%w: email %d under another's key", ErrInvariant, e.GetEmailId())
 		}
+		own, err := c.thread(&e)
+		if err != nil {
+			return false, err
+		}
+		indexed += own
 		var at uint64
-		err := c.a.Chunks(e.GetBodyId(), 0, e.GetSize(), func(chunk *pb.BodyChunk) (bool, error) {
+		err = c.a.Chunks(e.GetBodyId(), 0, e.GetSize(), func(chunk *pb.BodyChunk) (bool, error) {
 			if chunk.GetOffset() != at {
 				return false, fmt.Errorf("%w: email %d: chunk at %d, want %d", ErrInvariant, e.GetEmailId(), chunk.GetOffset(), at)
 			}
@@ -209,8 +221,51 @@ func (c *checker) emails() error {
 		}
 		return true, err
 	})
-	if err == nil && n != len(c.refs) {
-		err = fmt.Errorf("%w: %d emails, %d referred to", ErrInvariant, n, len(c.refs))
+	if err != nil {
+		return err
+	}
+	if n != len(c.refs) {
+		return fmt.Errorf("%w: %d emails, %d referred to", ErrInvariant, n, len(c.refs))
+	}
+	return c.threadIndex(indexed)
+}
+
+// thread checks that an email is in the index of threads, under each of its
+// Message-IDs, and returns under how many.
+func (c *checker) thread(e *pb.Email) (int, error) {
+	id, thread := e.GetEmailId(), e.GetThreadId()
+	if thread > id || thread != c.threads[id] {
+		return 0, fmt.Errorf("%w: email %d is in thread %d, its records say %d", ErrInvariant, id, thread, c.threads[id])
+	}
+	if thread == 0 {
+		return 0, nil // of before there were threads
+	}
+	hashes := threadIDs(e)
+	for _, hash := range hashes {
+		_, closer, err := c.a.v.snap.Get(c.a.space.Thread(hash, thread, id))
+		if errors.Is(err, pebble.ErrNotFound) {
+			return 0, fmt.Errorf("%w: email %d is not in the index of threads under %x", ErrInvariant, id, hash)
+		}
+		if err != nil {
+			return 0, err
+		}
+		if err := closer.Close(); err != nil {
+			return 0, err
+		}
+	}
+	return len(hashes), nil
+}
+
+// threadIndex checks that the index of threads has no keys but the emails'.
+func (c *checker) threadIndex(want int) error {
+	start, end := c.a.space.Kind(keys.Thread)
+	n := 0
+	err := scan(c.a.v.snap, start, end, func(_, _ []byte) (bool, error) {
+		n++
+		return true, nil
+	})
+	if err == nil && n != want {
+		err = fmt.Errorf("%w: %d keys in the index of threads, want %d", ErrInvariant, n, want)
 	}
 	return err
 }

@@ -54,6 +54,8 @@ func FuzzApply(f *testing.F) {
 func FuzzRecords(f *testing.F) {
 	rec := messageRecord{modSeq: 5, system: 3, keywords: []uint32{1, 7}, internalDate: -5, zoneMinutes: -90, size: 1 << 40, emailID: 9, saveDate: 3}
 	f.Add(rec.encode())
+	rec.threadID = 7
+	f.Add(rec.encode())
 	f.Add(encodeSet(imapnum.SetOf(1, 2, 9)))
 	f.Add(encodeChunk(&pb.BodyChunk{Codec: 2, RawSize: 5, Data: []byte("abc")}))
 	f.Fuzz(func(t *testing.T, b []byte) {

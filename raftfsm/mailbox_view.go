@@ -102,6 +102,7 @@ func (msg *message) fetched() *pb.FetchedMessage {
 	return &pb.FetchedMessage{
 		State: msg.state(), InternalDate: msg.rec.internalDate, ZoneMinutes: msg.rec.zoneMinutes,
 		Size: msg.rec.size, EmailId: msg.rec.emailID, SaveDate: msg.rec.saveDate,
+		ThreadId: msg.rec.threadID,
 	}
 }
 

@@ -126,7 +126,9 @@ func (p *pair) step() {
 		}
 		var ids []string
 		for _, msg := range e.GetAppend().GetMessages() {
-			ids = append(ids, string(msg.GetEmail().GetBodyId()))
+			id := string(msg.GetEmail().GetBodyId())
+			ids = append(ids, id)
+			p.model.IDs[id] = p.messageIDs(msg.GetEmail())
 			if rapid.Bool().Draw(p.T, "staged") {
 				p.stage(msg)
 			}
@@ -243,6 +245,7 @@ func (p *pair) step() {
 		p.do(&pb.Entry{Op: &pb.Entry_Collect{Collect: &pb.CollectOp{
 			BodiesBefore: before, UploadsBefore: before, Limit: rapid.Uint32Range(0, 10).Draw(p.T, "limit"),
 		}}})
+		p.collected()
 	}
 }
 
@@ -322,14 +325,14 @@ func (p *pair) compareMailbox(name string, box *Mailbox, want *model.Mailbox) {
 	var bodies, wantBodies []string
 	err := box.Messages(imapnum.SetOfRange(1, 1<<32-1), func(m *pb.FetchedMessage) (bool, error) {
 		e, err := box.a.Email(m.GetEmailId())
-		bodies = append(bodies, string(e.GetBodyId()))
+		bodies = append(bodies, fmt.Sprint(string(e.GetBodyId()), " of thread ", m.GetThreadId()))
 		return true, err
 	})
 	if err != nil {
 		p.Fatal(err)
 	}
 	for _, m := range want.Messages {
-		wantBodies = append(wantBodies, m.Body)
+		wantBodies = append(wantBodies, fmt.Sprint(m.Body, " of thread ", p.model.ThreadOf(m.Body)))
 	}
 	p.equal(name+": bodies", bodies, wantBodies)
 	var here []uint32

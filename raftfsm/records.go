@@ -34,6 +34,9 @@ type messageRecord struct {
 	size         uint64
 	emailID      uint64
 	saveDate     int64 // seconds since 1970
+	// threadID is that of the email; 0 in records of before there were threads,
+	// which end before it.
+	threadID uint64
 }
 
 func (m *messageRecord) encode() []byte {
@@ -49,6 +52,9 @@ func (m *messageRecord) encode() []byte {
 	b = binary.AppendUvarint(b, uint64(len(m.keywords)))
 	for _, k := range m.keywords {
 		b = binary.AppendUvarint(b, uint64(k))
+	}
+	if m.threadID != 0 {
+		b = binary.AppendUvarint(b, m.threadID)
 	}
 	return b
 }
@@ -73,6 +79,9 @@ func decodeMessage(b []byte) (messageRecord, error) {
 		for i := range m.keywords {
 			m.keywords[i] = uint32(d.uvarint())
 		}
+	}
+	if len(d.b) > 0 {
+		m.threadID = d.uvarint()
 	}
 	return m, d.end()
 }

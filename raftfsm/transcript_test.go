@@ -198,6 +198,10 @@ func (x *transcript) appendEntry(c *command, flags []string) *pb.Entry {
 	for range c.number("n", 1) {
 		op.Messages = append(op.Messages, x.mail("", flags...).GetAppend().GetMessages()...)
 	}
+	for _, msg := range op.GetMessages() {
+		msg.Email.Envelope = &pb.Envelope{MessageId: []byte(c.arg("message-id", ""))}
+		msg.Email.References = strings.Fields(c.arg("references", ""))
+	}
 	return &pb.Entry{Op: &pb.Entry_Append{Append: op}}
 }
 
@@ -296,8 +300,12 @@ func (x *transcript) messages(read func(imapnum.Set, func(*pb.FetchedMessage) (b
 	var b strings.Builder
 	err := read(imapnum.SetOfRange(1, math.MaxUint32), func(msg *pb.FetchedMessage) (bool, error) {
 		s := msg.GetState()
-		fmt.Fprintf(&b, "%d modseq=%d flags=%s email=%d saved=%d\n",
+		fmt.Fprintf(&b, "%d modseq=%d flags=%s email=%d saved=%d",
 			s.GetUid(), s.GetModSeq(), imapnum.SystemFlags(s.GetSystemFlags()).Names(), msg.GetEmailId(), msg.GetSaveDate())
+		if msg.GetThreadId() != msg.GetEmailId() {
+			fmt.Fprintf(&b, " thread=%d", msg.GetThreadId())
+		}
+		b.WriteByte('\n')
 		return true, nil
 	})
 	if err != nil {

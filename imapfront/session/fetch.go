@@ -312,9 +312,9 @@ func (f *fetcher) item(item wire.FetchItem, s *pb.MessageState) error {
 	case "BODY", "BODYSTRUCTURE":
 		f.name(item.Name).BodyStructure(m.GetEmail().GetStructure(), item.Name == "BODYSTRUCTURE")
 	case "EMAILID":
-		f.name("EMAILID").Raw("(E", m.GetEmailId(), ")")
+		f.name("EMAILID").Raw("(", objectID(emailPrefix, m.GetEmailId()), ")")
 	case "THREADID":
-		f.name("THREADID").Raw("NIL")
+		f.threadID(m.GetThreadId())
 	case "SAVEDATE":
 		f.name("SAVEDATE").DateTime(inZone(m.GetSaveDate(), 0))
 	case "PREVIEW":

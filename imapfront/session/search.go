@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -233,12 +232,14 @@ func (t *translator) key(k wire.SearchKey) *pb.SearchKey {
 	case wire.SearchDate:
 		return dateKey(k)
 	case wire.SearchEmailID:
-		if id, err := strconv.ParseUint(strings.TrimPrefix(k.ID, "E"), 10, 64); err == nil && strings.HasPrefix(k.ID, "E") {
+		if id, ok := parseObjectID(emailPrefix, k.ID); ok {
 			return &pb.SearchKey{Key: &pb.SearchKey_EmailId{EmailId: id}}
 		}
 		return not(&pb.SearchKey{Key: &pb.SearchKey_All{All: true}})
 	case wire.SearchThreadID:
-		// No message has a THREADID (RFC 8474, 5.2 allows NIL).
+		if id, ok := parseObjectID(threadPrefix, k.ID); ok {
+			return &pb.SearchKey{Key: &pb.SearchKey_ThreadId{ThreadId: id}}
+		}
 		return not(&pb.SearchKey{Key: &pb.SearchKey_All{All: true}})
 	}
 	return &pb.SearchKey{Key: &pb.SearchKey_All{All: true}}

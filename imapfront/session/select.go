@@ -69,9 +69,6 @@ func (c *Conn) tellOpened(opened *pb.OpenedMailbox) {
 	}
 }
 
-// mailboxID is an OBJECTID (RFC 8474, 4): letters, digits, "_" and "-".
-func mailboxID(id uint64) string { return "M" + uitoa(id) }
-
 // earlier is what changed while a client was away.
 type earlier struct {
 	changed  []*pb.MessageState

@@ -162,11 +162,28 @@ func (p *parser) searchArgument(name string, count *int) SearchKey {
 	case "MODSEQ":
 		return p.searchModSeq()
 	case "EMAILID":
-		return SearchEmailID{p.astring()}
+		return SearchEmailID{p.objectID()}
 	case "THREADID":
-		return SearchThreadID{p.astring()}
+		return SearchThreadID{p.objectID()}
 	}
 	return p.searchDate(name)
+}
+
+// objectID reads an objectid (RFC 8474, 7); one in quotes is forgiven.
+func (p *parser) objectID() string {
+	id := p.astring()
+	if p.err != nil {
+		return ""
+	}
+	ok := id != "" && len(id) <= 255
+	for i := 0; i < len(id) && ok; i++ {
+		c := upper(id[i])
+		ok = c >= 'A' && c <= 'Z' || isDigit(c) || c == '_' || c == '-'
+	}
+	if !ok {
+		p.fail("want an object identifier")
+	}
+	return id
 }
 
 // searchModSeq parses RFC 7162's search-modsequence. The entry name and type

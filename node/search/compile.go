@@ -162,6 +162,9 @@ func (q *query) recordKey(key *pb.SearchKey) func(*pb.FetchedMessage) bool {
 		return func(rec *pb.FetchedMessage) bool { return q.age(rec) < 0 || uint64(q.age(rec)) < k.YoungerSeconds }
 	case *pb.SearchKey_EmailId:
 		return func(rec *pb.FetchedMessage) bool { return rec.GetEmailId() == k.EmailId }
+	case *pb.SearchKey_ThreadId:
+		// 0 is no thread, of which there may be many.
+		return func(rec *pb.FetchedMessage) bool { return k.ThreadId != 0 && rec.GetThreadId() == k.ThreadId }
 	}
 	return nil
 }

@@ -164,6 +164,8 @@ func smaller(n uint64) *pb.SearchKey { return &pb.SearchKey{Key: &pb.SearchKey_S
 
 func modSeq(n uint64) *pb.SearchKey { return &pb.SearchKey{Key: &pb.SearchKey_ModSeq{ModSeq: n}} }
 
+func thread(id uint64) *pb.SearchKey { return &pb.SearchKey{Key: &pb.SearchKey_ThreadId{ThreadId: id}} }
+
 // days are from <= day < before; nil: no bound.
 func days(from, before *int64) *pb.DateKey { return &pb.DateKey{FromDay: from, BeforeDay: before} }
 

@@ -27,6 +27,7 @@ func some(t testing.TB) *mailbox {
 	// 2: encoded words, quoted-printable, Latin-1.
 	mb.add("From: =?iso-8859-1?Q?J=FCrgen?= <j@example.org>\nSubject: =?utf-8?B?R3LDvMOfZSBhdXM=?= =?utf-8?Q?_K=C3=B6ln?=\nContent-Type: text/plain; charset=iso-8859-1\nContent-Transfer-Encoding: quoted-printable\n\nSch=F6ne Gr=FC=\n=DFe\n", func(r *pb.FetchedMessage) {
 		r.State.SystemFlags = uint32(imapnum.FlagSeen | imapnum.FlagFlagged)
+		r.ThreadId = 9
 		r.State.Keywords = []uint32{1}
 		r.InternalDate = now.Add(-time.Hour).Unix()
 	})
@@ -34,6 +35,7 @@ func some(t testing.TB) *mailbox {
 	mb.add("From: list@example.com\nList-Id: <go.example.com>\nContent-Type: multipart/mixed; boundary=b\nSubject: Parts\n\npreamble text\n--b\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: base64\n\n"+
 		base64.StdEncoding.EncodeToString([]byte("Всем привет"))+"\n--b\nContent-Type: application/octet-stream; name=secret.bin\n\nhidden octets\n--b\nContent-Type: message/rfc822\n\nSubject: inner subject\n\ninner words\n--b--\nepilogue text\n", func(r *pb.FetchedMessage) {
 		r.State.Keywords = []uint32{0, 1}
+		r.ThreadId = 9
 		r.InternalDate = now.Add(-48 * time.Hour).Unix()
 	})
 	// 4: no date, no subject.
@@ -53,6 +55,9 @@ func TestKeys_RFC9051_6_4_4(t *testing.T) {
 	}{
 		{"all", everything(), "1:4"},
 		{"nothing", not(everything()), ""},
+		{"thread", thread(9), "2:3"},
+		{"not of the thread", not(thread(9)), "1,4"},
+		{"no thread", thread(0), ""},
 		{"empty and", and(), "1:4"},
 		{"empty or", or(), ""},
 		{"uids", uids(2, 3, 99), "2:3"},

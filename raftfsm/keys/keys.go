@@ -34,6 +34,7 @@ const (
 	Email       Kind = 'e' // content record: email id(8)
 	EmailRefs   Kind = 'f' // references to it: email id(8)
 	Message     Kind = 'g' // message record: mailbox(8) uid(4)
+	Thread      Kind = 'i' // messages by Message-ID: hash(16) thread id(8) email id(8)
 	Mailbox     Kind = 'm' // mailbox record: mailbox(8)
 	Name        Kind = 'n' // mailbox id by name
 	Expunge     Kind = 'q' // expunge queue: mailbox(8) modseq(8)
@@ -54,6 +55,8 @@ const (
 	SessionIDLen = 16
 	// DeliveryIDLen is the length of a delivery's hash.
 	DeliveryIDLen = 32
+	// ThreadHashLen is the length of a Message-ID's hash.
+	ThreadHashLen = 16
 )
 
 // Shard returns the range [start, end) of all keys of a shard.
@@ -155,6 +158,19 @@ func (s Space) Body(bodyID []byte, offset uint64) []byte {
 	return binary.BigEndian.AppendUint64(s.Key(Body, bodyID...), offset)
 }
 
+// Thread returns the key of a message under the hash of a Message-ID.
+func (s Space) Thread(hash []byte, thread, email uint64) []byte {
+	key := binary.BigEndian.AppendUint64(s.Key(Thread, hash...), thread)
+	return binary.BigEndian.AppendUint64(key, email)
+}
+
+// Threads returns the range of all messages under the hash of a Message-ID,
+// those of the oldest thread first.
+func (s Space) Threads(hash []byte) (start, end []byte) {
+	start = s.Key(Thread, hash...)
+	return start, Successor(start)
+}
+
 // Rest returns what follows the kind in a key of this account.
 func (s Space) Rest(key []byte) []byte { return key[len(s.prefix)+1:] }
 
@@ -198,6 +214,15 @@ func ParseBody(rest []byte) (bodyID []byte, offset uint64, err error) {
 		return nil, 0, ErrMalformed
 	}
 	return rest[:BodyIDLen], binary.BigEndian.Uint64(rest[BodyIDLen:]), nil
+}
+
+// ParseThread takes the rest of a Thread key apart.
+func ParseThread(rest []byte) (hash []byte, thread, email uint64, err error) {
+	if len(rest) != ThreadHashLen+16 {
+		return nil, 0, 0, ErrMalformed
+	}
+	hash, rest = rest[:ThreadHashLen], rest[ThreadHashLen:]
+	return hash, binary.BigEndian.Uint64(rest), binary.BigEndian.Uint64(rest[8:]), nil
 }
 
 // ParseID takes the rest of a key with one id apart.

@@ -17,23 +17,24 @@ func TestLayoutIsFixed(t *testing.T) {
 	id := []byte("0123456789abcdef")
 	const prefix = "0000000102" + "2f58" + "03614062"
 	for want, got := range map[string][]byte{
-		"000000010161":                                              Applied(1),
-		prefix + "61":                                               s.Key(Account),
-		prefix + "63":                                               s.Key(Credentials),
-		prefix + "6d0000000000000007":                               s.ID(Mailbox, 7),
-		prefix + "6e494e424f58":                                     s.Bytes(Name, []byte("INBOX")),
-		prefix + "67000000000000000700000009":                       s.UID(Message, 7, 9),
-		prefix + "72000000000000000700000009":                       s.UID(Retained, 7, 9),
-		prefix + "780000000000000007000000000000000500000009":       s.Change(7, 5, 9),
-		prefix + "7100000000000000070000000000000005":               s.Expunge(7, 5),
-		prefix + "730000000000000003000000000000000700000009":       s.Retention(3, 7, 9),
-		prefix + "62" + hex.EncodeToString(id) + "0000000000000100": s.Body(id, 256),
-		prefix + "650000000000000007":                               s.ID(Email, 7),
-		prefix + "660000000000000007":                               s.ID(EmailRefs, 7),
-		prefix + "74" + hex.EncodeToString(id):                      s.Bytes(Session, id),
-		prefix + "75" + hex.EncodeToString(id):                      s.Bytes(Upload, id),
-		prefix + "64" + hex.EncodeToString(append(id, id...)):       s.Bytes(Delivery, append(id, id...)),
-		prefix + "76c3a4":                                           s.Bytes(Subscribed, []byte("ä")),
+		"000000010161":                                                              Applied(1),
+		prefix + "61":                                                               s.Key(Account),
+		prefix + "63":                                                               s.Key(Credentials),
+		prefix + "6d0000000000000007":                                               s.ID(Mailbox, 7),
+		prefix + "6e494e424f58":                                                     s.Bytes(Name, []byte("INBOX")),
+		prefix + "67000000000000000700000009":                                       s.UID(Message, 7, 9),
+		prefix + "72000000000000000700000009":                                       s.UID(Retained, 7, 9),
+		prefix + "780000000000000007000000000000000500000009":                       s.Change(7, 5, 9),
+		prefix + "7100000000000000070000000000000005":                               s.Expunge(7, 5),
+		prefix + "730000000000000003000000000000000700000009":                       s.Retention(3, 7, 9),
+		prefix + "62" + hex.EncodeToString(id) + "0000000000000100":                 s.Body(id, 256),
+		prefix + "650000000000000007":                                               s.ID(Email, 7),
+		prefix + "660000000000000007":                                               s.ID(EmailRefs, 7),
+		prefix + "74" + hex.EncodeToString(id):                                      s.Bytes(Session, id),
+		prefix + "75" + hex.EncodeToString(id):                                      s.Bytes(Upload, id),
+		prefix + "64" + hex.EncodeToString(append(id, id...)):                       s.Bytes(Delivery, append(id, id...)),
+		prefix + "69" + hex.EncodeToString(id) + "00000000000000070000000000000009": s.Thread(id, 7, 9),
+		prefix + "76c3a4":                                                           s.Bytes(Subscribed, []byte("ä")),
 	} {
 		if hex.EncodeToString(got) != want {
 			t.Errorf("got  %x\nwant %s", got, want)
@@ -118,7 +119,7 @@ func FuzzParse(f *testing.F) {
 	s := ForAccount(3, "x@y")
 	id := []byte("0123456789abcdef")
 	for _, key := range [][]byte{
-		s.UID(Message, 1, 2), s.Change(1, 2, 3), s.Expunge(1, 2), s.Retention(1, 2, 3), s.Body(id, 4), s.ID(Email, 5),
+		s.UID(Message, 1, 2), s.Change(1, 2, 3), s.Expunge(1, 2), s.Retention(1, 2, 3), s.Body(id, 4), s.ID(Email, 5), s.Thread(id, 6, 7),
 	} {
 		f.Add(key)
 		f.Add(s.Rest(key))
@@ -152,6 +153,9 @@ func FuzzParse(f *testing.F) {
 		}
 		if id, offset, err := ParseBody(key); err == nil {
 			same(Body, s.Body(id, offset))
+		}
+		if hash, thread, email, err := ParseThread(key); err == nil {
+			same(Thread, s.Thread(hash, thread, email))
 		}
 		if id, err := ParseID(key); err == nil {
 			same(Email, s.ID(Email, id))

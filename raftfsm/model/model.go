@@ -32,16 +32,20 @@ type Mailbox struct {
 
 // Account is an account. The zero value does not exist; see New.
 type Account struct {
-	ModSeq      uint64
-	Mailboxes   map[string]*Mailbox
-	Subscribed  map[string]bool
+	ModSeq     uint64
+	Mailboxes  map[string]*Mailbox
+	Subscribed map[string]bool
+	Emails     []Email // all contents that are kept, oldest first
+	// IDs are the Message-IDs of contents, told before they are appended.
+	IDs         map[string][]string
 	lastID      uint64
+	lastEmail   uint64
 	uidValidity uint32
 }
 
 // New returns an account with its INBOX, as CreateAccount makes it.
 func New(seed uint32) *Account {
-	a := &Account{Mailboxes: map[string]*Mailbox{}, Subscribed: map[string]bool{}}
+	a := &Account{Mailboxes: map[string]*Mailbox{}, Subscribed: map[string]bool{}, IDs: map[string][]string{}}
 	a.ModSeq = 1
 	a.add("INBOX", seed)
 	return a
@@ -164,6 +168,7 @@ func (a *Account) Append(name string, flags []string, bodies ...string) []uint32
 	a.ModSeq++
 	var uids []uint32
 	for _, b := range bodies {
+		a.thread(b)
 		uids = append(uids, a.insert(m, flags, b))
 	}
 	return uids

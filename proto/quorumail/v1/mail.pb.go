@@ -564,7 +564,11 @@ type Email struct {
 	// staged body.
 	BodyId []byte `protobuf:"bytes,6,opt,name=body_id,json=bodyId,proto3" json:"body_id,omitempty"`
 	// Identifier within the account (RFC 8474 EMAILID), set by the state machine.
-	EmailId       uint64 `protobuf:"varint,7,opt,name=email_id,json=emailId,proto3" json:"email_id,omitempty"`
+	EmailId uint64 `protobuf:"varint,7,opt,name=email_id,json=emailId,proto3" json:"email_id,omitempty"`
+	// Identifier of the thread that the message belongs to (RFC 8474 THREADID),
+	// set by the state machine: the email_id of the thread's first message. 0:
+	// the record is older than threads.
+	ThreadId      uint64 `protobuf:"varint,8,opt,name=thread_id,json=threadId,proto3" json:"thread_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -644,6 +648,13 @@ func (x *Email) GetBodyId() []byte {
 func (x *Email) GetEmailId() uint64 {
 	if x != nil {
 		return x.EmailId
+	}
+	return 0
+}
+
+func (x *Email) GetThreadId() uint64 {
+	if x != nil {
+		return x.ThreadId
 	}
 	return 0
 }
@@ -1012,7 +1023,7 @@ const file_quorumail_v1_mail_proto_rawDesc = "" +
 	"\f_descriptionB\x06\n" +
 	"\x04_md5B\x0e\n" +
 	"\f_dispositionB\v\n" +
-	"\t_location\"\xf3\x01\n" +
+	"\t_location\"\x90\x02\n" +
 	"\x05Email\x12\x12\n" +
 	"\x04size\x18\x01 \x01(\x04R\x04size\x122\n" +
 	"\benvelope\x18\x02 \x01(\v2\x16.quorumail.v1.EnvelopeR\benvelope\x124\n" +
@@ -1022,7 +1033,8 @@ const file_quorumail_v1_mail_proto_rawDesc = "" +
 	"references\x12\x18\n" +
 	"\apreview\x18\x05 \x01(\tR\apreview\x12\x17\n" +
 	"\abody_id\x18\x06 \x01(\fR\x06bodyId\x12\x19\n" +
-	"\bemail_id\x18\a \x01(\x04R\aemailId\"}\n" +
+	"\bemail_id\x18\a \x01(\x04R\aemailId\x12\x1b\n" +
+	"\tthread_id\x18\b \x01(\x04R\bthreadId\"}\n" +
 	"\tBodyChunk\x12\x16\n" +
 	"\x06offset\x18\x01 \x01(\x04R\x06offset\x12\x19\n" +
 	"\braw_size\x18\x02 \x01(\rR\arawSize\x12)\n" +

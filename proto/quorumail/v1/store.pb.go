@@ -1359,8 +1359,10 @@ type FetchedMessage struct {
 	// What was asked of it.
 	Email *Email `protobuf:"bytes,7,opt,name=email,proto3" json:"email,omitempty"`
 	// How many chunk responses follow.
-	Chunks        uint32 `protobuf:"varint,8,opt,name=chunks,proto3" json:"chunks,omitempty"`
-	Expunged      bool   `protobuf:"varint,9,opt,name=expunged,proto3" json:"expunged,omitempty"`
+	Chunks   uint32 `protobuf:"varint,8,opt,name=chunks,proto3" json:"chunks,omitempty"`
+	Expunged bool   `protobuf:"varint,9,opt,name=expunged,proto3" json:"expunged,omitempty"`
+	// The thread (Email.thread_id).
+	ThreadId      uint64 `protobuf:"varint,12,opt,name=thread_id,json=threadId,proto3" json:"thread_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1456,6 +1458,13 @@ func (x *FetchedMessage) GetExpunged() bool {
 		return x.Expunged
 	}
 	return false
+}
+
+func (x *FetchedMessage) GetThreadId() uint64 {
+	if x != nil {
+		return x.ThreadId
+	}
+	return 0
 }
 
 type SearchRequest struct {
@@ -1561,6 +1570,7 @@ type SearchKey struct {
 	//	*SearchKey_OlderSeconds
 	//	*SearchKey_YoungerSeconds
 	//	*SearchKey_EmailId
+	//	*SearchKey_ThreadId
 	Key           isSearchKey_Key `protobuf_oneof:"key"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1765,6 +1775,15 @@ func (x *SearchKey) GetEmailId() uint64 {
 	return 0
 }
 
+func (x *SearchKey) GetThreadId() uint64 {
+	if x != nil {
+		if x, ok := x.Key.(*SearchKey_ThreadId); ok {
+			return x.ThreadId
+		}
+	}
+	return 0
+}
+
 type isSearchKey_Key interface {
 	isSearchKey_Key()
 }
@@ -1845,6 +1864,10 @@ type SearchKey_EmailId struct {
 	EmailId uint64 `protobuf:"varint,18,opt,name=email_id,json=emailId,proto3,oneof"`
 }
 
+type SearchKey_ThreadId struct {
+	ThreadId uint64 `protobuf:"varint,19,opt,name=thread_id,json=threadId,proto3,oneof"`
+}
+
 func (*SearchKey_And) isSearchKey_Key() {}
 
 func (*SearchKey_Or) isSearchKey_Key() {}
@@ -1880,6 +1903,8 @@ func (*SearchKey_OlderSeconds) isSearchKey_Key() {}
 func (*SearchKey_YoungerSeconds) isSearchKey_Key() {}
 
 func (*SearchKey_EmailId) isSearchKey_Key() {}
+
+func (*SearchKey_ThreadId) isSearchKey_Key() {}
 
 type SearchKeyList struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2757,7 +2782,7 @@ const file_quorumail_v1_store_proto_rawDesc = "" +
 	"\rapplied_index\x18\x01 \x01(\x04R\fappliedIndex\x12\x1a\n" +
 	"\bkeywords\x18\x02 \x03(\tR\bkeywords\x126\n" +
 	"\amessage\x18\x03 \x01(\v2\x1c.quorumail.v1.FetchedMessageR\amessage\x12-\n" +
-	"\x05chunk\x18\x04 \x01(\v2\x17.quorumail.v1.BodyChunkR\x05chunk\"\xb5\x02\n" +
+	"\x05chunk\x18\x04 \x01(\v2\x17.quorumail.v1.BodyChunkR\x05chunk\"\xd2\x02\n" +
 	"\x0eFetchedMessage\x120\n" +
 	"\x05state\x18\x01 \x01(\v2\x1a.quorumail.v1.MessageStateR\x05state\x12#\n" +
 	"\rinternal_date\x18\x02 \x01(\x03R\finternalDate\x12!\n" +
@@ -2767,14 +2792,15 @@ const file_quorumail_v1_store_proto_rawDesc = "" +
 	"\tsave_date\x18\x06 \x01(\x03R\bsaveDate\x12)\n" +
 	"\x05email\x18\a \x01(\v2\x13.quorumail.v1.EmailR\x05email\x12\x16\n" +
 	"\x06chunks\x18\b \x01(\rR\x06chunks\x12\x1a\n" +
-	"\bexpunged\x18\t \x01(\bR\bexpunged\"\xe1\x01\n" +
+	"\bexpunged\x18\t \x01(\bR\bexpunged\x12\x1b\n" +
+	"\tthread_id\x18\f \x01(\x04R\bthreadId\"\xe1\x01\n" +
 	"\rSearchRequest\x12)\n" +
 	"\x05route\x18\x01 \x01(\v2\x13.quorumail.v1.RouteR\x05route\x12-\n" +
 	"\x05level\x18\x02 \x01(\v2\x17.quorumail.v1.ReadLevelR\x05level\x12\x1d\n" +
 	"\n" +
 	"mailbox_id\x18\x03 \x01(\x04R\tmailboxId\x12)\n" +
 	"\x03key\x18\x04 \x01(\v2\x17.quorumail.v1.SearchKeyR\x03key\x12,\n" +
-	"\x06within\x18\x05 \x01(\v2\x14.quorumail.v1.UidSetR\x06within\"\xbe\x05\n" +
+	"\x06within\x18\x05 \x01(\v2\x14.quorumail.v1.UidSetR\x06within\"\xdd\x05\n" +
 	"\tSearchKey\x12/\n" +
 	"\x03and\x18\x01 \x01(\v2\x1b.quorumail.v1.SearchKeyListH\x00R\x03and\x12-\n" +
 	"\x02or\x18\x02 \x01(\v2\x1b.quorumail.v1.SearchKeyListH\x00R\x02or\x12+\n" +
@@ -2794,7 +2820,8 @@ const file_quorumail_v1_store_proto_rawDesc = "" +
 	"\amod_seq\x18\x0f \x01(\x04H\x00R\x06modSeq\x12%\n" +
 	"\rolder_seconds\x18\x10 \x01(\x04H\x00R\folderSeconds\x12)\n" +
 	"\x0fyounger_seconds\x18\x11 \x01(\x04H\x00R\x0eyoungerSeconds\x12\x1b\n" +
-	"\bemail_id\x18\x12 \x01(\x04H\x00R\aemailIdB\x05\n" +
+	"\bemail_id\x18\x12 \x01(\x04H\x00R\aemailId\x12\x1d\n" +
+	"\tthread_id\x18\x13 \x01(\x04H\x00R\bthreadIdB\x05\n" +
 	"\x03key\"<\n" +
 	"\rSearchKeyList\x12+\n" +
 	"\x04keys\x18\x01 \x03(\v2\x17.quorumail.v1.SearchKeyR\x04keys\"5\n" +
@@ -3031,6 +3058,7 @@ func file_quorumail_v1_store_proto_init() {
 		(*SearchKey_OlderSeconds)(nil),
 		(*SearchKey_YoungerSeconds)(nil),
 		(*SearchKey_EmailId)(nil),
+		(*SearchKey_ThreadId)(nil),
 	}
 	file_quorumail_v1_store_proto_msgTypes[23].OneofWrappers = []any{}
 	type x struct{}
