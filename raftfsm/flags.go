@@ -61,8 +61,9 @@ func (tx *tx) store(a *account, op *pb.StoreOp) (*pb.Result, error) {
 	if refusal != nil {
 		return refusal, nil
 	}
-	var done imapnum.SetBuilder
+	var done, overtaken imapnum.SetBuilder
 	for _, msg := range msgs {
+		before := msg.rec.modSeq
 		newSystem, newKeywords := changeFlags(op.GetMode(), &msg.rec, system, keywords)
 		if newSystem == msg.rec.system && slices.Equal(newKeywords, msg.rec.keywords) {
 			continue
@@ -71,10 +72,17 @@ func (tx *tx) store(a *account, op *pb.StoreOp) (*pb.Result, error) {
 			return nil, err
 		}
 		done.Add(msg.uid)
+		if op.KnownModSeq != nil && uint64(before) > op.GetKnownModSeq() {
+			overtaken.Add(msg.uid)
+		}
 	}
-	return &pb.Result{
+	res := &pb.Result{
 		Code: pb.Code_CODE_OK, ModSeq: uint64(a.modSeq), Uids: packed(done.Set()), SourceUids: packed(left.Set()),
-	}, nil
+	}
+	if set := overtaken.Set(); !set.Empty() {
+		res.Overtaken = packed(set)
+	}
+	return res, nil
 }
 
 // changeFlags returns what a message's flags become.

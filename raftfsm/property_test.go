@@ -154,10 +154,13 @@ func (p *pair) step() {
 			since := rapid.Uint64Range(0, p.model.ModSeq).Draw(p.T, "unchanged since")
 			op.UnchangedSince = &since
 		}
-		changed, left := p.model.Store(m, uids, mode, flags, op.UnchangedSince)
+		known := rapid.Uint64Range(0, p.model.ModSeq).Draw(p.T, "known")
+		op.KnownModSeq = &known
+		changed, left, overtaken := p.model.Store(m, uids, mode, flags, op.UnchangedSince, known)
 		res := p.do(&pb.Entry{Op: &pb.Entry_Store{Store: op}})
 		p.equal("stored", numbers(res.GetUids()), changed)
 		p.equal("modified", numbers(res.GetSourceUids()), left)
+		p.equal("overtaken", numbers(res.GetOvertaken()), overtaken)
 	case "expunge":
 		_, m := p.mailbox()
 		op := &pb.ExpungeOp{MailboxId: m.ID}

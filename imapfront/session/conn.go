@@ -247,6 +247,7 @@ func (c *Conn) no(code, text string) error  { return c.answer("NO", code, text) 
 func (c *Conn) bad(code, text string) error { return c.answer("BAD", code, text) }
 
 func (c *Conn) answer(status, code, text string) error {
+	c.settleModSeqs(code)
 	c.w.Status(c.tag, status, code, text)
 	return c.w.Err()
 }

@@ -264,7 +264,8 @@ func (f *fetcher) items() error {
 		f.name("FLAGS").Flags(c.flagNames(s))
 	}
 	if (f.p.modSeq || f.p.seen.Contains(uid) && c.condstore) && !f.asked("MODSEQ") {
-		f.name("MODSEQ").Raw("(", s.GetModSeq(), ")")
+		f.sep()
+		f.c.modSeq(s.GetModSeq())
 	}
 	return c.w.Err()
 }
@@ -302,7 +303,8 @@ func (f *fetcher) item(item wire.FetchItem, s *pb.MessageState) error {
 			f.name("UID").Raw(s.GetUid())
 		}
 	case "MODSEQ":
-		f.name("MODSEQ").Raw("(", s.GetModSeq(), ")")
+		f.sep()
+		f.c.modSeq(s.GetModSeq())
 	case "INTERNALDATE":
 		f.name("INTERNALDATE").DateTime(inZone(m.GetInternalDate(), m.GetZoneMinutes()))
 	case "RFC822.SIZE":

@@ -21,6 +21,7 @@ type mailbox struct {
 	keywords []string    // the keyword table, as told
 	saved    imapnum.Set // the result of SEARCH RETURN (SAVE) (RFC 5182)
 	watch    *watch
+	modSeqs  modSeqs
 }
 
 // watch is told by storage when the account moves on.
@@ -166,7 +167,8 @@ func (c *Conn) tellExpunges() {
 func (c *Conn) tellState(s *pb.MessageState) {
 	c.w.Raw("* ", c.box.view.SeqNum(imapnum.UID(s.GetUid())), " FETCH (UID ", s.GetUid(), " FLAGS ").Flags(c.flagNames(s))
 	if c.condstore {
-		c.w.Raw(" MODSEQ (", s.GetModSeq(), ")")
+		c.w.Raw(" ")
+		c.modSeq(s.GetModSeq())
 	}
 	c.w.Raw(")").CRLF()
 }

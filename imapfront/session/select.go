@@ -170,24 +170,40 @@ func (c *Conn) closeMailbox(ctx context.Context) error {
 			return c.fail("CLOSE", err)
 		}
 		if res.GetCode() == pb.Code_CODE_OK && res.GetModSeq() > 0 && c.qresync {
-			code = c.closeCode(ctx, res)
+			code = "HIGHESTMODSEQ " + uitoa(c.closedAt(ctx, res))
 		}
 	}
 	c.leave()
 	return c.ok(code, "CLOSE done")
 }
 
-// closeCode returns the HIGHESTMODSEQ code, unless others have done what the
-// client has not been told: then the number would let it miss that.
-func (c *Conn) closeCode(ctx context.Context, res *pb.Result) string {
-	before := c.box.view.UIDs()
-	if err := c.pull(ctx, false); err != nil {
-		return ""
-	}
+// closedAt returns the HIGHESTMODSEQ for the answer to CLOSE. It is that of the
+// expunge only if the client can tell what went by what it knows: the messages
+// that it has been told to have \Deleted. If others have done anything that it
+// has not been told of, it is what the client has been told up to: then the next
+// SELECT tells the expunges.
+func (c *Conn) closedAt(ctx context.Context, res *pb.Result) uint64 {
 	v := c.box.view
-	others := v.Gone().Subtract(unpacked(res.GetUids()))
-	if !others.Empty() || v.Pending(false) || !before.Equal(v.UIDs()) || v.Taken() != imapnum.ModSeq(res.GetModSeq()) {
-		return ""
+	told := v.Told()
+	before := v.UIDs()
+	if err := c.pull(ctx, false); err != nil {
+		return uint64(told)
 	}
-	return "HIGHESTMODSEQ " + uitoa(res.GetModSeq())
+	went := unpacked(res.GetUids())
+	if !v.Gone().Subtract(went).Empty() || !went.Subtract(before).Empty() || v.Pending(false) || v.Taken() != imapnum.ModSeq(res.GetModSeq()) {
+		return uint64(told)
+	}
+	known := true
+	err := c.store.Fetch(ctx, &pb.FetchRequest{
+		MailboxId: c.box.id, Uids: res.GetUids(), IncludeExpunged: true,
+	}, func(r *pb.FetchResponse) error {
+		if s := r.GetMessage().GetState(); s != nil && imapnum.ModSeq(s.GetModSeq()) > told {
+			known = false
+		}
+		return nil
+	})
+	if err != nil || !known {
+		return uint64(told)
+	}
+	return res.GetModSeq()
 }

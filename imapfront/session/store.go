@@ -31,7 +31,12 @@ func (c *Conn) storeFlags(ctx context.Context, cmd wire.Store) error {
 	if cmd.UnchangedSince != nil {
 		c.condstore = true // RFC 7162, 3.1
 	}
+	// What the client does not know yet of the messages is told even with .SILENT.
+	known, untold := uint64(c.box.view.Taken()), c.box.view.PendingFlags()
 	op := &pb.StoreOp{MailboxId: c.box.id, Uids: packed(set), Mode: storeModes[cmd.Op], Flags: cmd.Flags, UnchangedSince: cmd.UnchangedSince}
+	if cmd.Silent {
+		op.KnownModSeq = &known
+	}
 	res, err := c.store.Propose(ctx, &pb.Entry{Op: &pb.Entry_Store{Store: op}})
 	if err != nil {
 		return c.boxFailed("STORE", err)
@@ -43,7 +48,7 @@ func (c *Conn) storeFlags(ctx context.Context, cmd wire.Store) error {
 		return c.boxFailed("STORE", err)
 	}
 	left := unpacked(res.GetSourceUids())
-	if err := c.tellStored(ctx, cmd, set.Subtract(left), res); err != nil {
+	if err := c.tellStored(ctx, cmd, set.Subtract(left), untold, res); err != nil {
 		return c.boxFailed("STORE", err)
 	}
 	c.tell(mayExpunge(cmd.UID))
@@ -59,22 +64,24 @@ func (c *Conn) storeFlags(ctx context.Context, cmd wire.Store) error {
 // tellStored tells what the client's own STORE has done: the flags of each
 // message, whether or not they changed; with .SILENT only the new MODSEQ, once
 // CONDSTORE is enabled (RFC 7162, 3.1.3).
-func (c *Conn) tellStored(ctx context.Context, cmd wire.Store, done imapnum.Set, res *pb.Result) error {
+func (c *Conn) tellStored(ctx context.Context, cmd wire.Store, done, untold imapnum.Set, res *pb.Result) error {
 	v := c.box.view
 	done = done.Intersect(v.UIDs()).Subtract(v.Gone())
 	if cmd.Silent {
+		untold = untold.Union(unpacked(res.GetOvertaken()))
 		for uid := range unpacked(res.GetUids()).Intersect(done).All() {
 			s := v.Drop(uid)
 			switch {
 			case s == nil:
-			case s.GetModSeq() != res.GetModSeq():
+			case s.GetModSeq() != res.GetModSeq() || untold.Contains(uid):
 				c.tellState(s) // another session was there too
 			case c.condstore:
 				c.w.Raw("* ", v.SeqNum(uid), " FETCH (")
 				if cmd.UID || c.qresync {
 					c.w.Raw("UID ", uint32(uid), " ")
 				}
-				c.w.Raw("MODSEQ (", s.GetModSeq(), "))").CRLF()
+				c.modSeq(s.GetModSeq())
+				c.w.Raw(")").CRLF()
 			}
 		}
 		v.Settle()
@@ -87,7 +94,8 @@ func (c *Conn) tellStored(ctx context.Context, cmd wire.Store, done imapnum.Set,
 		}
 		c.w.Raw("FLAGS ").Flags(c.flagNames(s))
 		if c.condstore {
-			c.w.Raw(" MODSEQ (", s.GetModSeq(), ")")
+			c.w.Raw(" ")
+			c.modSeq(s.GetModSeq())
 		}
 		c.w.Raw(")").CRLF()
 	}

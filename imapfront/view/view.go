@@ -20,6 +20,7 @@
 package view
 
 import (
+	"maps"
 	"slices"
 	"sort"
 
@@ -143,6 +144,14 @@ func (v *View) Take(changed []*pb.MessageState, vanished imapnum.Set, modSeq ima
 // they may be told.
 func (v *View) Pending(expunges bool) bool {
 	return !v.fresh.Empty() || len(v.flags) > 0 || expunges && !v.gone.Empty()
+}
+
+// PendingFlags returns the messages whose flags are to be told.
+func (v *View) PendingFlags() imapnum.Set {
+	if len(v.flags) == 0 {
+		return imapnum.Set{}
+	}
+	return imapnum.SetOf(slices.Collect(maps.Keys(v.flags))...)
 }
 
 // Gone returns the messages told of that are expunged, which the session does

@@ -175,8 +175,9 @@ func (a *Account) Append(name string, flags []string, bodies ...string) []uint32
 }
 
 // Store changes flags. mode is "replace", "add" or "remove"; unchangedSince is
-// nil or the condition. Returned are the messages changed and those left.
-func (a *Account) Store(m *Mailbox, uids []uint32, mode string, flags []string, unchangedSince *uint64) (changed, left []uint32) {
+// nil or the condition, known the MODSEQ that the caller is at. Returned are the
+// messages changed, those left, and those changed that were newer than known.
+func (a *Account) Store(m *Mailbox, uids []uint32, mode string, flags []string, unchangedSince *uint64, known uint64) (changed, left, overtaken []uint32) {
 	var todo []int
 	met := false
 	for i, msg := range m.Messages {
@@ -197,7 +198,7 @@ func (a *Account) Store(m *Mailbox, uids []uint32, mode string, flags []string, 
 		})
 	}
 	if !met {
-		return nil, left
+		return nil, left, nil
 	}
 	flags = m.spell(flags)
 	next := a.ModSeq + 1
@@ -215,13 +216,16 @@ func (a *Account) Store(m *Mailbox, uids []uint32, mode string, flags []string, 
 		if slices.Equal(now, msg.Flags) {
 			continue
 		}
+		if msg.ModSeq > known {
+			overtaken = append(overtaken, msg.UID)
+		}
 		msg.Flags, msg.ModSeq = now, next
 		changed = append(changed, msg.UID)
 	}
 	if len(changed) > 0 {
 		a.ModSeq, m.HighestModSeq = next, next
 	}
-	return changed, left
+	return changed, left, overtaken
 }
 
 // Expunge removes the messages with \Deleted, of uids only unless it is nil.

@@ -1170,8 +1170,12 @@ type StoreOp struct {
 	// UNCHANGEDSINCE; messages with a higher MODSEQ are left and reported.
 	// Absent: unconditional. 0 fails for every message.
 	UnchangedSince *uint64 `protobuf:"varint,5,opt,name=unchanged_since,json=unchangedSince,proto3,oneof" json:"unchanged_since,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The MODSEQ up to which the sender knows the messages; absent: it doesn't ask.
+	// Messages that it changes without knowing their state before are reported
+	// (Result.overtaken), so that it can learn the rest of their flags.
+	KnownModSeq   *uint64 `protobuf:"varint,6,opt,name=known_mod_seq,json=knownModSeq,proto3,oneof" json:"known_mod_seq,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StoreOp) Reset() {
@@ -1235,6 +1239,13 @@ func (x *StoreOp) GetFlags() []string {
 func (x *StoreOp) GetUnchangedSince() uint64 {
 	if x != nil && x.UnchangedSince != nil {
 		return *x.UnchangedSince
+	}
+	return 0
+}
+
+func (x *StoreOp) GetKnownModSeq() uint64 {
+	if x != nil && x.KnownModSeq != nil {
+		return *x.KnownModSeq
 	}
 	return 0
 }
@@ -1582,7 +1593,9 @@ type Result struct {
 	More bool `protobuf:"varint,8,opt,name=more,proto3" json:"more,omitempty"`
 	// True if this result was remembered, not computed: the entry had been
 	// applied before. Not stored.
-	Repeated      bool `protobuf:"varint,9,opt,name=repeated,proto3" json:"repeated,omitempty"`
+	Repeated bool `protobuf:"varint,9,opt,name=repeated,proto3" json:"repeated,omitempty"`
+	// Store: those of uids whose MODSEQ had been above known_mod_seq.
+	Overtaken     *UidSet `protobuf:"bytes,15,opt,name=overtaken,proto3" json:"overtaken,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1680,6 +1693,13 @@ func (x *Result) GetRepeated() bool {
 	return false
 }
 
+func (x *Result) GetOvertaken() *UidSet {
+	if x != nil {
+		return x.Overtaken
+	}
+	return nil
+}
+
 var File_quorumail_v1_entry_proto protoreflect.FileDescriptor
 
 const file_quorumail_v1_entry_proto_rawDesc = "" +
@@ -1753,20 +1773,22 @@ const file_quorumail_v1_entry_proto_rawDesc = "" +
 	"\rinternal_date\x18\x02 \x01(\x03R\finternalDate\x12!\n" +
 	"\fzone_minutes\x18\x03 \x01(\x05R\vzoneMinutes\x12)\n" +
 	"\x05email\x18\x04 \x01(\v2\x13.quorumail.v1.EmailR\x05email\x12/\n" +
-	"\x06inline\x18\x05 \x03(\v2\x17.quorumail.v1.BodyChunkR\x06inline\"\xa9\x02\n" +
+	"\x06inline\x18\x05 \x03(\v2\x17.quorumail.v1.BodyChunkR\x06inline\"\xe4\x02\n" +
 	"\aStoreOp\x12\x1d\n" +
 	"\n" +
 	"mailbox_id\x18\x01 \x01(\x04R\tmailboxId\x12(\n" +
 	"\x04uids\x18\x02 \x01(\v2\x14.quorumail.v1.UidSetR\x04uids\x12.\n" +
 	"\x04mode\x18\x03 \x01(\x0e2\x1a.quorumail.v1.StoreOp.ModeR\x04mode\x12\x14\n" +
 	"\x05flags\x18\x04 \x03(\tR\x05flags\x12,\n" +
-	"\x0funchanged_since\x18\x05 \x01(\x04H\x00R\x0eunchangedSince\x88\x01\x01\"M\n" +
+	"\x0funchanged_since\x18\x05 \x01(\x04H\x00R\x0eunchangedSince\x88\x01\x01\x12'\n" +
+	"\rknown_mod_seq\x18\x06 \x01(\x04H\x01R\vknownModSeq\x88\x01\x01\"M\n" +
 	"\x04Mode\x12\x14\n" +
 	"\x10MODE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fMODE_REPLACE\x10\x01\x12\f\n" +
 	"\bMODE_ADD\x10\x02\x12\x0f\n" +
 	"\vMODE_REMOVE\x10\x03B\x12\n" +
-	"\x10_unchanged_since\"T\n" +
+	"\x10_unchanged_sinceB\x10\n" +
+	"\x0e_known_mod_seq\"T\n" +
 	"\tExpungeOp\x12\x1d\n" +
 	"\n" +
 	"mailbox_id\x18\x01 \x01(\x04R\tmailboxId\x12(\n" +
@@ -1791,7 +1813,7 @@ const file_quorumail_v1_entry_proto_rawDesc = "" +
 	"\n" +
 	"mailbox_id\x18\x01 \x01(\x04R\tmailboxId\x12\x1b\n" +
 	"\tnew_floor\x18\x02 \x01(\x04R\bnewFloor\x12\x14\n" +
-	"\x05limit\x18\x03 \x01(\rR\x05limit\"\xb4\x02\n" +
+	"\x05limit\x18\x03 \x01(\rR\x05limit\"\xe8\x02\n" +
 	"\x06Result\x12&\n" +
 	"\x04code\x18\x01 \x01(\x0e2\x12.quorumail.v1.CodeR\x04code\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x12\x17\n" +
@@ -1803,7 +1825,8 @@ const file_quorumail_v1_entry_proto_rawDesc = "" +
 	"\n" +
 	"mailbox_id\x18\a \x01(\x04R\tmailboxId\x12\x12\n" +
 	"\x04more\x18\b \x01(\bR\x04more\x12\x1a\n" +
-	"\brepeated\x18\t \x01(\bR\brepeated*\xa9\x02\n" +
+	"\brepeated\x18\t \x01(\bR\brepeated\x122\n" +
+	"\tovertaken\x18\x0f \x01(\v2\x14.quorumail.v1.UidSetR\tovertaken*\xa9\x02\n" +
 	"\x04Code\x12\x14\n" +
 	"\x10CODE_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aCODE_OK\x10\x01\x12\x10\n" +
@@ -1893,11 +1916,12 @@ var file_quorumail_v1_entry_proto_depIdxs = []int32{
 	0,  // 26: quorumail.v1.Result.code:type_name -> quorumail.v1.Code
 	24, // 27: quorumail.v1.Result.uids:type_name -> quorumail.v1.UidSet
 	24, // 28: quorumail.v1.Result.source_uids:type_name -> quorumail.v1.UidSet
-	29, // [29:29] is the sub-list for method output_type
-	29, // [29:29] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	24, // 29: quorumail.v1.Result.overtaken:type_name -> quorumail.v1.UidSet
+	30, // [30:30] is the sub-list for method output_type
+	30, // [30:30] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_quorumail_v1_entry_proto_init() }
