@@ -104,6 +104,11 @@ func (c *checker) mailbox(m *Mailbox) error {
 		if !x.uids.Equals(built.uids) {
 			return fmt.Errorf("%w: UID bitmap", ErrInvariant)
 		}
+		for i := range max(len(x.words), len(built.words)) {
+			if !x.word(i).Equals(built.word(i)) {
+				return fmt.Errorf("%w: bitmap of keyword %d", ErrInvariant, i)
+			}
+		}
 		for i := range x.flags {
 			if !x.flags[i].Equals(built.flags[i]) {
 				return fmt.Errorf("%w: bitmap of flag %d", ErrInvariant, i)

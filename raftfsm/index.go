@@ -2,6 +2,7 @@ package raftfsm
 
 import (
 	"container/list"
+	"slices"
 	"sync"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -15,14 +16,18 @@ import (
 const systemFlagCount = 5
 
 // index is derived from a mailbox's message records: which UIDs there are, and
-// which of them have each system flag. Once it is in the cache it is never
-// changed; Apply works on a copy.
+// which of them have each flag. Once it is in the cache it is never changed;
+// Apply works on a copy.
 type index struct {
 	uids  *roaring.Bitmap
 	flags [systemFlagCount]*roaring.Bitmap
+	// words are the messages with each keyword, by its place in the keyword table;
+	// nil for those that no message has had.
+	words []*roaring.Bitmap
 	// shared tells which bitmaps are still those of the index that this one was
-	// cloned from: uids first, then the flags.
-	shared [1 + systemFlagCount]bool
+	// cloned from: uids first, then the flags; and those of the keywords.
+	shared      [1 + systemFlagCount]bool
+	sharedWords []bool
 
 	setOnce sync.Once
 	set     imapnum.Set
@@ -55,6 +60,9 @@ func buildIndex(r pebble.Reader, space keys.Space, mailbox imapnum.MailboxID) (*
 				x.flags[i].Add(uint32(uid))
 			}
 		}
+		for _, k := range m.keywords {
+			x.ownWord(k).Add(uint32(uid))
+		}
 		return true, nil
 	})
 	if err != nil {
@@ -64,14 +72,22 @@ func buildIndex(r pebble.Reader, space keys.Space, mailbox imapnum.MailboxID) (*
 	for _, f := range x.flags {
 		f.RunOptimize()
 	}
+	for _, w := range x.words {
+		if w != nil {
+			w.RunOptimize()
+		}
+	}
 	return x, nil
 }
 
 // clone returns a copy that shares each bitmap until it is changed.
 func (x *index) clone() *index {
-	c := &index{uids: x.uids, flags: x.flags}
+	c := &index{uids: x.uids, flags: x.flags, words: slices.Clone(x.words), sharedWords: make([]bool, len(x.words))}
 	for i := range c.shared {
 		c.shared[i] = true
+	}
+	for i := range c.sharedWords {
+		c.sharedWords[i] = true
 	}
 	return c
 }
@@ -90,19 +106,59 @@ func (x *index) ownFlag(i int) *roaring.Bitmap {
 	return x.flags[i]
 }
 
+// word returns the messages with a keyword.
+func (x *index) word(k int) *roaring.Bitmap {
+	if k < len(x.words) && x.words[k] != nil {
+		return x.words[k]
+	}
+	return roaring.New()
+}
+
+func (x *index) ownWord(k uint32) *roaring.Bitmap {
+	for int(k) >= len(x.words) {
+		x.words = append(x.words, nil)
+		x.sharedWords = append(x.sharedWords, false)
+	}
+	switch {
+	case x.words[k] == nil:
+		x.words[k] = roaring.New()
+	case x.sharedWords[k]:
+		x.words[k], x.sharedWords[k] = x.words[k].Clone(), false
+	}
+	return x.words[k]
+}
+
 // add notes a new message.
-func (x *index) add(uid imapnum.UID, flags imapnum.SystemFlags) {
+func (x *index) add(uid imapnum.UID, rec *messageRecord) {
 	x.ownUIDs().Add(uint32(uid))
-	x.change(uid, 0, flags)
+	x.change(uid, 0, rec.system)
+	x.changeWords(uid, nil, rec.keywords)
 }
 
 // remove forgets a message.
-func (x *index) remove(uid imapnum.UID, flags imapnum.SystemFlags) {
+func (x *index) remove(uid imapnum.UID, rec *messageRecord) {
 	x.ownUIDs().Remove(uint32(uid))
-	x.change(uid, flags, 0)
+	x.change(uid, rec.system, 0)
+	x.changeWords(uid, rec.keywords, nil)
 }
 
-// change notes that a message's flags are now others.
+// changeWords notes that a message's keywords, ascending both, are now others.
+func (x *index) changeWords(uid imapnum.UID, from, to []uint32) {
+	for len(from) > 0 || len(to) > 0 {
+		switch {
+		case len(to) == 0 || len(from) > 0 && from[0] < to[0]:
+			x.ownWord(from[0]).Remove(uint32(uid))
+			from = from[1:]
+		case len(from) == 0 || to[0] < from[0]:
+			x.ownWord(to[0]).Add(uint32(uid))
+			to = to[1:]
+		default:
+			from, to = from[1:], to[1:]
+		}
+	}
+}
+
+// change notes that a message's system flags are now others.
 func (x *index) change(uid imapnum.UID, from, to imapnum.SystemFlags) {
 	for i := range x.flags {
 		switch bit := imapnum.SystemFlags(1 << i); {

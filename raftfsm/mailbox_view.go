@@ -5,6 +5,7 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/cockroachdb/pebble/v2"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/quorumail/quorumail/proto/imapnum"
@@ -91,6 +92,37 @@ func (m *Mailbox) Flagged(f imapnum.SystemFlags) (imapnum.Set, error) {
 	return setOf(roaring.FastAnd(bitmaps...)), nil
 }
 
+// FlagSets are the messages of a mailbox that have each flag.
+type FlagSets struct {
+	// UIDs are those that exist.
+	UIDs imapnum.Set
+	// System has a set for each bit of imapnum.SystemFlags.
+	System [systemFlagCount]imapnum.Set
+	// Keywords has one for each keyword of the mailbox's table, or fewer: no
+	// message has those at its end.
+	Keywords []imapnum.Set
+}
+
+// FlagSets returns the flags of the messages of a set that exist. It costs what
+// there is of bitmaps, and reads no record.
+func (m *Mailbox) FlagSets(of imapnum.Set) (*FlagSets, error) {
+	x, err := m.index()
+	if err != nil {
+		return nil, err
+	}
+	s := &FlagSets{UIDs: x.all().Intersect(of)}
+	for i, b := range x.flags {
+		s.System[i] = setOf(b).Intersect(of)
+	}
+	s.Keywords = make([]imapnum.Set, len(x.words))
+	for i, b := range x.words {
+		if b != nil {
+			s.Keywords[i] = setOf(b).Intersect(of)
+		}
+	}
+	return s, nil
+}
+
 func (msg *message) state() *pb.MessageState {
 	return &pb.MessageState{
 		Uid: uint32(msg.uid), ModSeq: uint64(msg.rec.modSeq), SystemFlags: uint32(msg.rec.system), Keywords: msg.rec.keywords,
@@ -134,6 +166,37 @@ func (a *Account) Email(id uint64) (*pb.Email, error) {
 	if value == nil || proto.Unmarshal(value, e) != nil {
 		return nil, errCorrupt
 	}
+	return e, nil
+}
+
+// EmailFields returns some fields of a content record, all without any, as they
+// are stored: they are not read, only passed on, and the message that is returned
+// is good for nothing but being marshalled.
+func (a *Account) EmailFields(id uint64, fields ...protowire.Number) (*pb.Email, error) {
+	value, err := get(a.v.snap, a.space.ID(keys.Email, id))
+	if err != nil {
+		return nil, err
+	}
+	if value == nil {
+		return nil, errCorrupt
+	}
+	raw := make([]byte, 0, len(value))
+	for len(value) > 0 {
+		num, typ, n := protowire.ConsumeTag(value)
+		if n < 0 {
+			return nil, errCorrupt
+		}
+		size := protowire.ConsumeFieldValue(num, typ, value[n:])
+		if size < 0 {
+			return nil, errCorrupt
+		}
+		if len(fields) == 0 || slices.Contains(fields, num) {
+			raw = append(raw, value[:n+size]...)
+		}
+		value = value[n+size:]
+	}
+	e := &pb.Email{}
+	e.ProtoReflect().SetUnknown(raw)
 	return e, nil
 }
 

@@ -82,7 +82,7 @@ func (tx *tx) insert(a *account, m *mailbox, rec messageRecord) (imapnum.UID, er
 	}
 	m.count(&rec, 1)
 	if m.index != nil {
-		m.index.add(uid, rec.system)
+		m.index.add(uid, &rec)
 	}
 	return uid, nil
 }
@@ -104,6 +104,7 @@ func (tx *tx) replace(a *account, m *mailbox, msg message, system imapnum.System
 	m.count(&msg.rec, -1)
 	if m.index != nil {
 		m.index.change(msg.uid, msg.rec.system, system)
+		m.index.changeWords(msg.uid, msg.rec.keywords, keywords)
 	}
 	msg.rec.modSeq, msg.rec.system, msg.rec.keywords = modSeq, system, keywords
 	m.count(&msg.rec, 1)
@@ -137,7 +138,7 @@ func (tx *tx) remove(a *account, m *mailbox, msgs []message) (imapnum.Set, error
 		}
 		m.count(&msg.rec, -1)
 		if m.index != nil {
-			m.index.remove(msg.uid, msg.rec.system)
+			m.index.remove(msg.uid, &msg.rec)
 		}
 	}
 	set := gone.Set()

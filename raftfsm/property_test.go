@@ -355,6 +355,7 @@ func (p *pair) compareMailbox(name string, box *Mailbox, want *model.Mailbox) {
 		p.Fatal(err)
 	}
 	p.equal(name+": UIDs", numbers(packed(uids)), here)
+	p.compareFlags(name, box, want)
 	for since := uint64(0); since <= p.model.ModSeq; since++ {
 		var changed []string
 		vanished, err := box.Changes(Since{ModSeq: imapnum.ModSeq(since)}, func(s *pb.MessageState) error {
@@ -384,6 +385,33 @@ func (p *pair) compareMailbox(name string, box *Mailbox, want *model.Mailbox) {
 		}
 		p.resync(box, want, since)
 	}
+}
+
+// compareFlags checks the sets of messages that have each flag.
+func (p *pair) compareFlags(name string, box *Mailbox, want *model.Mailbox) {
+	flagged := make(map[string][]uint32)
+	for _, m := range want.Messages {
+		for _, f := range m.Flags {
+			flagged[f] = append(flagged[f], m.UID)
+		}
+	}
+	sets, err := box.FlagSets(imapnum.SetOfRange(1, 1<<32-1))
+	if err != nil {
+		p.Fatal(err)
+	}
+	got := make(map[string][]uint32)
+	note := func(flag string, set imapnum.Set) {
+		if !set.Empty() {
+			got[flag] = numbers(packed(set))
+		}
+	}
+	for i, set := range sets.System {
+		note(imapnum.SystemFlags(1 << i).Names()[0], set)
+	}
+	for i, set := range sets.Keywords {
+		note(box.Info().GetKeywords()[i], set)
+	}
+	p.equal(name+": flags", got, flagged)
 }
 
 // resync checks a client that was here at since and knows some of the messages

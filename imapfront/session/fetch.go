@@ -55,6 +55,12 @@ func (c *Conn) fetch(ctx context.Context, cmd wire.Fetch) error {
 	if err := c.markSeen(ctx, p, set); err != nil {
 		return c.boxFailed("FETCH", err)
 	}
+	if p.onlyFlags(set) {
+		if set, err = c.fetchFlags(ctx, cmd, set); err != nil {
+			return c.boxFailed("FETCH", err)
+		}
+		p.req.Uids = packed(set)
+	}
 	f := &fetcher{c: c, p: p, ctx: ctx}
 	if err := c.store.Fetch(ctx, p.req, f.take); err != nil {
 		if f.open {

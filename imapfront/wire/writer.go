@@ -72,6 +72,9 @@ func (w *Writer) Raw(parts ...any) *Writer {
 	return w
 }
 
+// Bytes prints octets that are the program's own words.
+func (w *Writer) Bytes(b []byte) { w.out.write(b) }
+
 // CRLF ends a response.
 func (w *Writer) CRLF() { w.out.writeString("\r\n") }
 

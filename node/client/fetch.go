@@ -16,6 +16,7 @@ import (
 // last message that fn has had whole, and in a body after the last chunk: fn
 // sees each response once. An error of fn ends it and is returned.
 //
+// fn sees each message in a response of its own, which is fn's until it returns.
 // The first response that fn sees has the mailbox's keyword table, and so has
 // any later one that may need a longer one.
 func (s *Session) Fetch(ctx context.Context, req *pb.FetchRequest, fn func(*pb.FetchResponse) error) error {
@@ -103,9 +104,26 @@ func (f *fetch) run(ctx context.Context, uids imapnum.Set, rest bool) error {
 			if rest {
 				return f.takeRest(resp, &skip)
 			}
-			return f.take(resp)
+			return f.unfold(resp)
 		}, func() bool { return rest || f.uid == 0 })
 	})
+}
+
+// unfold passes on a response's messages one by one.
+func (f *fetch) unfold(resp *pb.FetchResponse) error {
+	msgs := resp.GetMessages()
+	if len(msgs) == 0 {
+		return f.take(resp)
+	}
+	one := &pb.FetchResponse{AppliedIndex: resp.GetAppliedIndex(), Keywords: resp.GetKeywords()}
+	for _, m := range msgs {
+		one.Message = m
+		if err := f.take(one); err != nil {
+			return err
+		}
+		one.Keywords = nil
+	}
+	return nil
 }
 
 // take passes on a response and notes how far it brings us.

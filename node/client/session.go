@@ -118,6 +118,13 @@ func (s *Session) ListMailboxes(ctx context.Context) (*pb.ListMailboxesResponse,
 	})
 }
 
+// GetFlags reads the flags of many messages.
+func (s *Session) GetFlags(ctx context.Context, mailboxID uint64, uids *pb.UidSet) (*pb.GetFlagsResponse, error) {
+	return unary(ctx, s, "get flags", anywhere, func(a *attempt) (*pb.GetFlagsResponse, error) {
+		return a.store.GetFlags(a.ctx, &pb.GetFlagsRequest{Route: a.route, Level: a.level(s, false), MailboxId: mailboxID, Uids: uids})
+	})
+}
+
 // Search returns the UIDs that match. The route and level of req are filled in.
 func (s *Session) Search(ctx context.Context, req *pb.SearchRequest) (*pb.SearchResponse, error) {
 	return unary(ctx, s, "search", lengthy, func(a *attempt) (*pb.SearchResponse, error) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/quorumail/quorumail/proto/imapnum"
@@ -48,7 +49,7 @@ func (s *storeServer) Fetch(req *pb.FetchRequest, stream pb.StoreService_FetchSe
 		if !more {
 			return nil
 		}
-		f.out, f.bytes = f.out[:0], 0
+		f.out, f.bytes, f.messages, f.batch = f.out[:0], 0, 0, nil
 		if v, err = sh.view(); err != nil {
 			return err
 		}
@@ -65,6 +66,10 @@ type fetcher struct {
 	keywords int // length of the keyword table that the client has
 	out      []*pb.FetchResponse
 	bytes    int
+	messages int               // in out
+	batch    *pb.FetchResponse // the last of out, if more messages fit into it
+
+	batchBytes int // about, of batch
 }
 
 // bodyRest is what is yet to be sent of a body.
@@ -74,11 +79,44 @@ type bodyRest struct {
 	chunks      uint32
 }
 
-func (f *fetcher) full() bool { return f.bytes >= fetchBytes || len(f.out) >= fetchMessages }
+func (f *fetcher) full() bool { return f.bytes >= fetchBytes || f.messages >= fetchMessages }
 
+// add adds a response that stands alone.
 func (f *fetcher) add(r *pb.FetchResponse) {
 	f.out = append(f.out, r)
 	f.bytes += proto.Size(r)
+	f.batch = nil
+	if r.GetMessage() != nil {
+		f.messages++
+	}
+}
+
+// A response takes this many messages, or octets of them.
+const (
+	batchMessages = 500
+	batchBytes    = 64 << 10
+)
+
+// addMessage adds a message without chunks.
+func (f *fetcher) addMessage(msg *pb.FetchedMessage, index uint64, keywords []string) {
+	size := 64 // of its record, about
+	if msg.GetEmail() != nil {
+		size += proto.Size(msg.GetEmail())
+	}
+	if f.batch == nil {
+		f.batch = &pb.FetchResponse{AppliedIndex: index}
+		f.out = append(f.out, f.batch)
+		f.batchBytes = 0
+	}
+	if keywords != nil {
+		f.batch.Keywords = keywords
+	}
+	f.batch.Messages = append(f.batch.Messages, msg)
+	f.messages++
+	f.bytes += size
+	if f.batchBytes += size; f.batchBytes >= batchBytes || len(f.batch.GetMessages()) >= batchMessages {
+		f.batch = nil
+	}
 }
 
 // fill reads from a view until the batch is full, and reports whether there is
@@ -188,13 +226,19 @@ func (f *fetcher) next(m *raftfsm.Mailbox) (msgs []*pb.FetchedMessage, more bool
 
 // message adds a message, and of its chunks what fits.
 func (f *fetcher) message(a *raftfsm.Account, m *raftfsm.Mailbox, msg *pb.FetchedMessage, index uint64) error {
-	resp := &pb.FetchResponse{AppliedIndex: index, Message: msg}
+	var keywords []string
 	if table := m.Info().GetKeywords(); len(table) > f.keywords || len(f.out) == 0 && f.keywords == 0 {
-		resp.Keywords, f.keywords = table, len(table)
+		keywords, f.keywords = table, len(table)
 	}
 	wanted := f.req.GetEnvelope() || f.req.GetStructure() || f.req.GetEmail()
-	if !wanted && f.req.GetBody() == pb.FetchRequest_BODY_UNSPECIFIED {
-		f.add(resp)
+	if f.req.GetBody() == pb.FetchRequest_BODY_UNSPECIFIED {
+		if wanted {
+			var err error
+			if msg.Email, err = a.EmailFields(msg.GetEmailId(), f.fields()...); err != nil {
+				return err
+			}
+		}
+		f.addMessage(msg, index, keywords)
 		return nil
 	}
 	email, err := a.Email(msg.GetEmailId())
@@ -206,9 +250,10 @@ func (f *fetcher) message(a *raftfsm.Account, m *raftfsm.Mailbox, msg *pb.Fetche
 	}
 	first, end := f.octets(email)
 	if first >= end {
-		f.add(resp)
+		f.addMessage(msg, index, keywords)
 		return nil
 	}
+	resp := &pb.FetchResponse{AppliedIndex: index, Message: msg, Keywords: keywords}
 	// The client is told first how many chunks follow: those that fit are kept,
 	// the others counted.
 	var keep []*pb.BodyChunk
@@ -279,6 +324,26 @@ func (f *fetcher) octets(e *pb.Email) (first, end uint64) {
 		return 0, e.GetSize()
 	}
 	return 0, 0
+}
+
+// Fields of pb.Email.
+const (
+	emailSize, emailEnvelope, emailStructure, emailID = 1, 2, 3, 7
+)
+
+// fields are those of an email record that are asked for; none: all.
+func (f *fetcher) fields() []protowire.Number {
+	if f.req.GetEmail() {
+		return nil
+	}
+	list := []protowire.Number{emailSize, emailID}
+	if f.req.GetEnvelope() {
+		list = append(list, emailEnvelope)
+	}
+	if f.req.GetStructure() {
+		list = append(list, emailStructure)
+	}
+	return list
 }
 
 // trim leaves of an email record what was asked for.

@@ -1274,17 +1274,20 @@ func (x *FetchRequest) GetIncludeExpunged() bool {
 	return false
 }
 
-// For each message one response with message, then its chunks in order, the
-// last of them with last_chunk.
+// A message whose chunks follow comes alone; others come many at once. Their
+// order is that of the UIDs.
 type FetchResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// In the first response.
 	AppliedIndex uint64 `protobuf:"varint,1,opt,name=applied_index,json=appliedIndex,proto3" json:"applied_index,omitempty"`
 	// In the first response, and again whenever it has grown: the mailbox's keyword
 	// table.
-	Keywords      []string        `protobuf:"bytes,2,rep,name=keywords,proto3" json:"keywords,omitempty"`
-	Message       *FetchedMessage `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
-	Chunk         *BodyChunk      `protobuf:"bytes,4,opt,name=chunk,proto3" json:"chunk,omitempty"`
+	Keywords []string        `protobuf:"bytes,2,rep,name=keywords,proto3" json:"keywords,omitempty"`
+	Message  *FetchedMessage `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	// A piece of the body of the last message.
+	Chunk *BodyChunk `protobuf:"bytes,4,opt,name=chunk,proto3" json:"chunk,omitempty"`
+	// Messages without chunks.
+	Messages      []*FetchedMessage `protobuf:"bytes,5,rep,name=messages,proto3" json:"messages,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1343,6 +1346,13 @@ func (x *FetchResponse) GetMessage() *FetchedMessage {
 func (x *FetchResponse) GetChunk() *BodyChunk {
 	if x != nil {
 		return x.Chunk
+	}
+	return nil
+}
+
+func (x *FetchResponse) GetMessages() []*FetchedMessage {
+	if x != nil {
+		return x.Messages
 	}
 	return nil
 }
@@ -1467,6 +1477,246 @@ func (x *FetchedMessage) GetThreadId() uint64 {
 	return 0
 }
 
+type GetFlagsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Route         *Route                 `protobuf:"bytes,1,opt,name=route,proto3" json:"route,omitempty"`
+	Level         *ReadLevel             `protobuf:"bytes,2,opt,name=level,proto3" json:"level,omitempty"`
+	MailboxId     uint64                 `protobuf:"varint,3,opt,name=mailbox_id,json=mailboxId,proto3" json:"mailbox_id,omitempty"`
+	Uids          *UidSet                `protobuf:"bytes,4,opt,name=uids,proto3" json:"uids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetFlagsRequest) Reset() {
+	*x = GetFlagsRequest{}
+	mi := &file_quorumail_v1_store_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetFlagsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetFlagsRequest) ProtoMessage() {}
+
+func (x *GetFlagsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorumail_v1_store_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetFlagsRequest.ProtoReflect.Descriptor instead.
+func (*GetFlagsRequest) Descriptor() ([]byte, []int) {
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *GetFlagsRequest) GetRoute() *Route {
+	if x != nil {
+		return x.Route
+	}
+	return nil
+}
+
+func (x *GetFlagsRequest) GetLevel() *ReadLevel {
+	if x != nil {
+		return x.Level
+	}
+	return nil
+}
+
+func (x *GetFlagsRequest) GetMailboxId() uint64 {
+	if x != nil {
+		return x.MailboxId
+	}
+	return 0
+}
+
+func (x *GetFlagsRequest) GetUids() *UidSet {
+	if x != nil {
+		return x.Uids
+	}
+	return nil
+}
+
+// The messages of the request that exist, as sets of UIDs: which have each flag.
+type GetFlagsResponse struct {
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	AppliedIndex uint64                 `protobuf:"varint,1,opt,name=applied_index,json=appliedIndex,proto3" json:"applied_index,omitempty"`
+	// The mailbox's, at that index.
+	HighestModSeq uint64        `protobuf:"varint,2,opt,name=highest_mod_seq,json=highestModSeq,proto3" json:"highest_mod_seq,omitempty"`
+	Uids          *UidSet       `protobuf:"bytes,3,opt,name=uids,proto3" json:"uids,omitempty"`
+	Flagged       []*FlaggedSet `protobuf:"bytes,4,rep,name=flagged,proto3" json:"flagged,omitempty"`
+	// The mailbox's keyword table.
+	Keywords      []string `protobuf:"bytes,5,rep,name=keywords,proto3" json:"keywords,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetFlagsResponse) Reset() {
+	*x = GetFlagsResponse{}
+	mi := &file_quorumail_v1_store_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetFlagsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetFlagsResponse) ProtoMessage() {}
+
+func (x *GetFlagsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorumail_v1_store_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetFlagsResponse.ProtoReflect.Descriptor instead.
+func (*GetFlagsResponse) Descriptor() ([]byte, []int) {
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *GetFlagsResponse) GetAppliedIndex() uint64 {
+	if x != nil {
+		return x.AppliedIndex
+	}
+	return 0
+}
+
+func (x *GetFlagsResponse) GetHighestModSeq() uint64 {
+	if x != nil {
+		return x.HighestModSeq
+	}
+	return 0
+}
+
+func (x *GetFlagsResponse) GetUids() *UidSet {
+	if x != nil {
+		return x.Uids
+	}
+	return nil
+}
+
+func (x *GetFlagsResponse) GetFlagged() []*FlaggedSet {
+	if x != nil {
+		return x.Flagged
+	}
+	return nil
+}
+
+func (x *GetFlagsResponse) GetKeywords() []string {
+	if x != nil {
+		return x.Keywords
+	}
+	return nil
+}
+
+// The messages that have a flag. Sets that are empty are left out.
+type FlaggedSet struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Flag:
+	//
+	//	*FlaggedSet_SystemFlag
+	//	*FlaggedSet_Keyword
+	Flag          isFlaggedSet_Flag `protobuf_oneof:"flag"`
+	Uids          *UidSet           `protobuf:"bytes,3,opt,name=uids,proto3" json:"uids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FlaggedSet) Reset() {
+	*x = FlaggedSet{}
+	mi := &file_quorumail_v1_store_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FlaggedSet) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FlaggedSet) ProtoMessage() {}
+
+func (x *FlaggedSet) ProtoReflect() protoreflect.Message {
+	mi := &file_quorumail_v1_store_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FlaggedSet.ProtoReflect.Descriptor instead.
+func (*FlaggedSet) Descriptor() ([]byte, []int) {
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *FlaggedSet) GetFlag() isFlaggedSet_Flag {
+	if x != nil {
+		return x.Flag
+	}
+	return nil
+}
+
+func (x *FlaggedSet) GetSystemFlag() uint32 {
+	if x != nil {
+		if x, ok := x.Flag.(*FlaggedSet_SystemFlag); ok {
+			return x.SystemFlag
+		}
+	}
+	return 0
+}
+
+func (x *FlaggedSet) GetKeyword() uint32 {
+	if x != nil {
+		if x, ok := x.Flag.(*FlaggedSet_Keyword); ok {
+			return x.Keyword
+		}
+	}
+	return 0
+}
+
+func (x *FlaggedSet) GetUids() *UidSet {
+	if x != nil {
+		return x.Uids
+	}
+	return nil
+}
+
+type isFlaggedSet_Flag interface {
+	isFlaggedSet_Flag()
+}
+
+type FlaggedSet_SystemFlag struct {
+	// One bit of imapnum.SystemFlags.
+	SystemFlag uint32 `protobuf:"varint,1,opt,name=system_flag,json=systemFlag,proto3,oneof"`
+}
+
+type FlaggedSet_Keyword struct {
+	// Index into the keyword table.
+	Keyword uint32 `protobuf:"varint,2,opt,name=keyword,proto3,oneof"`
+}
+
+func (*FlaggedSet_SystemFlag) isFlaggedSet_Flag() {}
+
+func (*FlaggedSet_Keyword) isFlaggedSet_Flag() {}
+
 type SearchRequest struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Route     *Route                 `protobuf:"bytes,1,opt,name=route,proto3" json:"route,omitempty"`
@@ -1482,7 +1732,7 @@ type SearchRequest struct {
 
 func (x *SearchRequest) Reset() {
 	*x = SearchRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[19]
+	mi := &file_quorumail_v1_store_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1494,7 +1744,7 @@ func (x *SearchRequest) String() string {
 func (*SearchRequest) ProtoMessage() {}
 
 func (x *SearchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[19]
+	mi := &file_quorumail_v1_store_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1507,7 +1757,7 @@ func (x *SearchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchRequest.ProtoReflect.Descriptor instead.
 func (*SearchRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{19}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *SearchRequest) GetRoute() *Route {
@@ -1578,7 +1828,7 @@ type SearchKey struct {
 
 func (x *SearchKey) Reset() {
 	*x = SearchKey{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[20]
+	mi := &file_quorumail_v1_store_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1590,7 +1840,7 @@ func (x *SearchKey) String() string {
 func (*SearchKey) ProtoMessage() {}
 
 func (x *SearchKey) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[20]
+	mi := &file_quorumail_v1_store_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1603,7 +1853,7 @@ func (x *SearchKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchKey.ProtoReflect.Descriptor instead.
 func (*SearchKey) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{20}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *SearchKey) GetKey() isSearchKey_Key {
@@ -1915,7 +2165,7 @@ type SearchKeyList struct {
 
 func (x *SearchKeyList) Reset() {
 	*x = SearchKeyList{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[21]
+	mi := &file_quorumail_v1_store_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1927,7 +2177,7 @@ func (x *SearchKeyList) String() string {
 func (*SearchKeyList) ProtoMessage() {}
 
 func (x *SearchKeyList) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[21]
+	mi := &file_quorumail_v1_store_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1940,7 +2190,7 @@ func (x *SearchKeyList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchKeyList.ProtoReflect.Descriptor instead.
 func (*SearchKeyList) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{21}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SearchKeyList) GetKeys() []*SearchKey {
@@ -1961,7 +2211,7 @@ type HeaderKey struct {
 
 func (x *HeaderKey) Reset() {
 	*x = HeaderKey{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[22]
+	mi := &file_quorumail_v1_store_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1973,7 +2223,7 @@ func (x *HeaderKey) String() string {
 func (*HeaderKey) ProtoMessage() {}
 
 func (x *HeaderKey) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[22]
+	mi := &file_quorumail_v1_store_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1986,7 +2236,7 @@ func (x *HeaderKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeaderKey.ProtoReflect.Descriptor instead.
 func (*HeaderKey) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{22}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *HeaderKey) GetName() string {
@@ -2015,7 +2265,7 @@ type DateKey struct {
 
 func (x *DateKey) Reset() {
 	*x = DateKey{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[23]
+	mi := &file_quorumail_v1_store_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2027,7 +2277,7 @@ func (x *DateKey) String() string {
 func (*DateKey) ProtoMessage() {}
 
 func (x *DateKey) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[23]
+	mi := &file_quorumail_v1_store_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2040,7 +2290,7 @@ func (x *DateKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DateKey.ProtoReflect.Descriptor instead.
 func (*DateKey) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{23}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *DateKey) GetFromDay() int64 {
@@ -2071,7 +2321,7 @@ type SearchResponse struct {
 
 func (x *SearchResponse) Reset() {
 	*x = SearchResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[24]
+	mi := &file_quorumail_v1_store_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2083,7 +2333,7 @@ func (x *SearchResponse) String() string {
 func (*SearchResponse) ProtoMessage() {}
 
 func (x *SearchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[24]
+	mi := &file_quorumail_v1_store_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2096,7 +2346,7 @@ func (x *SearchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchResponse.ProtoReflect.Descriptor instead.
 func (*SearchResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{24}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *SearchResponse) GetAppliedIndex() uint64 {
@@ -2155,7 +2405,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[25]
+	mi := &file_quorumail_v1_store_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2167,7 +2417,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[25]
+	mi := &file_quorumail_v1_store_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2180,7 +2430,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{25}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *WatchRequest) GetWatchId() uint64 {
@@ -2230,7 +2480,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[26]
+	mi := &file_quorumail_v1_store_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2242,7 +2492,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[26]
+	mi := &file_quorumail_v1_store_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2255,7 +2505,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{26}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *WatchResponse) GetWatchId() uint64 {
@@ -2309,7 +2559,7 @@ type HashShardRequest struct {
 
 func (x *HashShardRequest) Reset() {
 	*x = HashShardRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[27]
+	mi := &file_quorumail_v1_store_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2321,7 +2571,7 @@ func (x *HashShardRequest) String() string {
 func (*HashShardRequest) ProtoMessage() {}
 
 func (x *HashShardRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[27]
+	mi := &file_quorumail_v1_store_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2334,7 +2584,7 @@ func (x *HashShardRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HashShardRequest.ProtoReflect.Descriptor instead.
 func (*HashShardRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{27}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *HashShardRequest) GetShard() uint32 {
@@ -2355,7 +2605,7 @@ type HashShardResponse struct {
 
 func (x *HashShardResponse) Reset() {
 	*x = HashShardResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[28]
+	mi := &file_quorumail_v1_store_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2367,7 +2617,7 @@ func (x *HashShardResponse) String() string {
 func (*HashShardResponse) ProtoMessage() {}
 
 func (x *HashShardResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[28]
+	mi := &file_quorumail_v1_store_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2380,7 +2630,7 @@ func (x *HashShardResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HashShardResponse.ProtoReflect.Descriptor instead.
 func (*HashShardResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{28}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *HashShardResponse) GetAppliedIndex() uint64 {
@@ -2412,7 +2662,7 @@ type NodeStatusRequest struct {
 
 func (x *NodeStatusRequest) Reset() {
 	*x = NodeStatusRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[29]
+	mi := &file_quorumail_v1_store_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2424,7 +2674,7 @@ func (x *NodeStatusRequest) String() string {
 func (*NodeStatusRequest) ProtoMessage() {}
 
 func (x *NodeStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[29]
+	mi := &file_quorumail_v1_store_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2437,7 +2687,7 @@ func (x *NodeStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeStatusRequest.ProtoReflect.Descriptor instead.
 func (*NodeStatusRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{29}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{32}
 }
 
 type NodeStatusResponse struct {
@@ -2450,7 +2700,7 @@ type NodeStatusResponse struct {
 
 func (x *NodeStatusResponse) Reset() {
 	*x = NodeStatusResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[30]
+	mi := &file_quorumail_v1_store_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2462,7 +2712,7 @@ func (x *NodeStatusResponse) String() string {
 func (*NodeStatusResponse) ProtoMessage() {}
 
 func (x *NodeStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[30]
+	mi := &file_quorumail_v1_store_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2475,7 +2725,7 @@ func (x *NodeStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeStatusResponse.ProtoReflect.Descriptor instead.
 func (*NodeStatusResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{30}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *NodeStatusResponse) GetNodeId() string {
@@ -2508,7 +2758,7 @@ type ReplicaStatus struct {
 
 func (x *ReplicaStatus) Reset() {
 	*x = ReplicaStatus{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[31]
+	mi := &file_quorumail_v1_store_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2520,7 +2770,7 @@ func (x *ReplicaStatus) String() string {
 func (*ReplicaStatus) ProtoMessage() {}
 
 func (x *ReplicaStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[31]
+	mi := &file_quorumail_v1_store_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2533,7 +2783,7 @@ func (x *ReplicaStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicaStatus.ProtoReflect.Descriptor instead.
 func (*ReplicaStatus) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{31}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ReplicaStatus) GetShard() uint32 {
@@ -2596,7 +2846,7 @@ type TransferLeadershipRequest struct {
 
 func (x *TransferLeadershipRequest) Reset() {
 	*x = TransferLeadershipRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[32]
+	mi := &file_quorumail_v1_store_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2608,7 +2858,7 @@ func (x *TransferLeadershipRequest) String() string {
 func (*TransferLeadershipRequest) ProtoMessage() {}
 
 func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[32]
+	mi := &file_quorumail_v1_store_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2621,7 +2871,7 @@ func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipRequest.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{32}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *TransferLeadershipRequest) GetShard() uint32 {
@@ -2646,7 +2896,7 @@ type TransferLeadershipResponse struct {
 
 func (x *TransferLeadershipResponse) Reset() {
 	*x = TransferLeadershipResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[33]
+	mi := &file_quorumail_v1_store_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2658,7 +2908,7 @@ func (x *TransferLeadershipResponse) String() string {
 func (*TransferLeadershipResponse) ProtoMessage() {}
 
 func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[33]
+	mi := &file_quorumail_v1_store_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2671,7 +2921,7 @@ func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipResponse.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{33}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{36}
 }
 
 var File_quorumail_v1_store_proto protoreflect.FileDescriptor
@@ -2777,12 +3027,13 @@ const file_quorumail_v1_store_proto_rawDesc = "" +
 	"\vBODY_HEADER\x10\x01\x12\x0e\n" +
 	"\n" +
 	"BODY_RANGE\x10\x02\x12\f\n" +
-	"\bBODY_ALL\x10\x03\"\xb7\x01\n" +
+	"\bBODY_ALL\x10\x03\"\xf1\x01\n" +
 	"\rFetchResponse\x12#\n" +
 	"\rapplied_index\x18\x01 \x01(\x04R\fappliedIndex\x12\x1a\n" +
 	"\bkeywords\x18\x02 \x03(\tR\bkeywords\x126\n" +
 	"\amessage\x18\x03 \x01(\v2\x1c.quorumail.v1.FetchedMessageR\amessage\x12-\n" +
-	"\x05chunk\x18\x04 \x01(\v2\x17.quorumail.v1.BodyChunkR\x05chunk\"\xd2\x02\n" +
+	"\x05chunk\x18\x04 \x01(\v2\x17.quorumail.v1.BodyChunkR\x05chunk\x128\n" +
+	"\bmessages\x18\x05 \x03(\v2\x1c.quorumail.v1.FetchedMessageR\bmessages\"\xd2\x02\n" +
 	"\x0eFetchedMessage\x120\n" +
 	"\x05state\x18\x01 \x01(\v2\x1a.quorumail.v1.MessageStateR\x05state\x12#\n" +
 	"\rinternal_date\x18\x02 \x01(\x03R\finternalDate\x12!\n" +
@@ -2793,7 +3044,26 @@ const file_quorumail_v1_store_proto_rawDesc = "" +
 	"\x05email\x18\a \x01(\v2\x13.quorumail.v1.EmailR\x05email\x12\x16\n" +
 	"\x06chunks\x18\b \x01(\rR\x06chunks\x12\x1a\n" +
 	"\bexpunged\x18\t \x01(\bR\bexpunged\x12\x1b\n" +
-	"\tthread_id\x18\f \x01(\x04R\bthreadId\"\xe1\x01\n" +
+	"\tthread_id\x18\f \x01(\x04R\bthreadId\"\xb4\x01\n" +
+	"\x0fGetFlagsRequest\x12)\n" +
+	"\x05route\x18\x01 \x01(\v2\x13.quorumail.v1.RouteR\x05route\x12-\n" +
+	"\x05level\x18\x02 \x01(\v2\x17.quorumail.v1.ReadLevelR\x05level\x12\x1d\n" +
+	"\n" +
+	"mailbox_id\x18\x03 \x01(\x04R\tmailboxId\x12(\n" +
+	"\x04uids\x18\x04 \x01(\v2\x14.quorumail.v1.UidSetR\x04uids\"\xd9\x01\n" +
+	"\x10GetFlagsResponse\x12#\n" +
+	"\rapplied_index\x18\x01 \x01(\x04R\fappliedIndex\x12&\n" +
+	"\x0fhighest_mod_seq\x18\x02 \x01(\x04R\rhighestModSeq\x12(\n" +
+	"\x04uids\x18\x03 \x01(\v2\x14.quorumail.v1.UidSetR\x04uids\x122\n" +
+	"\aflagged\x18\x04 \x03(\v2\x18.quorumail.v1.FlaggedSetR\aflagged\x12\x1a\n" +
+	"\bkeywords\x18\x05 \x03(\tR\bkeywords\"}\n" +
+	"\n" +
+	"FlaggedSet\x12!\n" +
+	"\vsystem_flag\x18\x01 \x01(\rH\x00R\n" +
+	"systemFlag\x12\x1a\n" +
+	"\akeyword\x18\x02 \x01(\rH\x00R\akeyword\x12(\n" +
+	"\x04uids\x18\x03 \x01(\v2\x14.quorumail.v1.UidSetR\x04uidsB\x06\n" +
+	"\x04flag\"\xe1\x01\n" +
 	"\rSearchRequest\x12)\n" +
 	"\x05route\x18\x01 \x01(\v2\x13.quorumail.v1.RouteR\x05route\x12-\n" +
 	"\x05level\x18\x02 \x01(\v2\x17.quorumail.v1.ReadLevelR\x05level\x12\x1d\n" +
@@ -2875,7 +3145,7 @@ const file_quorumail_v1_store_proto_rawDesc = "" +
 	"\x19TransferLeadershipRequest\x12\x14\n" +
 	"\x05shard\x18\x01 \x01(\rR\x05shard\x12\x0e\n" +
 	"\x02to\x18\x02 \x01(\tR\x02to\"\x1c\n" +
-	"\x1aTransferLeadershipResponse2\xf0\x04\n" +
+	"\x1aTransferLeadershipResponse2\xbb\x05\n" +
 	"\fStoreService\x12F\n" +
 	"\aPropose\x12\x1c.quorumail.v1.ProposeRequest\x1a\x1d.quorumail.v1.ProposeResponse\x12O\n" +
 	"\n" +
@@ -2883,7 +3153,8 @@ const file_quorumail_v1_store_proto_rawDesc = "" +
 	"\rListMailboxes\x12\".quorumail.v1.ListMailboxesRequest\x1a#.quorumail.v1.ListMailboxesResponse\x12T\n" +
 	"\vOpenMailbox\x12 .quorumail.v1.OpenMailboxRequest\x1a!.quorumail.v1.OpenMailboxResponse0\x01\x12H\n" +
 	"\aChanges\x12\x1c.quorumail.v1.ChangesRequest\x1a\x1d.quorumail.v1.ChangesResponse0\x01\x12B\n" +
-	"\x05Fetch\x12\x1a.quorumail.v1.FetchRequest\x1a\x1b.quorumail.v1.FetchResponse0\x01\x12C\n" +
+	"\x05Fetch\x12\x1a.quorumail.v1.FetchRequest\x1a\x1b.quorumail.v1.FetchResponse0\x01\x12I\n" +
+	"\bGetFlags\x12\x1d.quorumail.v1.GetFlagsRequest\x1a\x1e.quorumail.v1.GetFlagsResponse\x12C\n" +
 	"\x06Search\x12\x1b.quorumail.v1.SearchRequest\x1a\x1c.quorumail.v1.SearchResponse\x12D\n" +
 	"\x05Watch\x12\x1a.quorumail.v1.WatchRequest\x1a\x1b.quorumail.v1.WatchResponse(\x010\x012\x96\x02\n" +
 	"\fAdminService\x12L\n" +
@@ -2905,7 +3176,7 @@ func file_quorumail_v1_store_proto_rawDescGZIP() []byte {
 }
 
 var file_quorumail_v1_store_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_quorumail_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_quorumail_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_quorumail_v1_store_proto_goTypes = []any{
 	(ErrorDetail_Kind)(0),              // 0: quorumail.v1.ErrorDetail.Kind
 	(FetchRequest_Body)(0),             // 1: quorumail.v1.FetchRequest.Body
@@ -2928,108 +3199,120 @@ var file_quorumail_v1_store_proto_goTypes = []any{
 	(*FetchRequest)(nil),               // 18: quorumail.v1.FetchRequest
 	(*FetchResponse)(nil),              // 19: quorumail.v1.FetchResponse
 	(*FetchedMessage)(nil),             // 20: quorumail.v1.FetchedMessage
-	(*SearchRequest)(nil),              // 21: quorumail.v1.SearchRequest
-	(*SearchKey)(nil),                  // 22: quorumail.v1.SearchKey
-	(*SearchKeyList)(nil),              // 23: quorumail.v1.SearchKeyList
-	(*HeaderKey)(nil),                  // 24: quorumail.v1.HeaderKey
-	(*DateKey)(nil),                    // 25: quorumail.v1.DateKey
-	(*SearchResponse)(nil),             // 26: quorumail.v1.SearchResponse
-	(*WatchRequest)(nil),               // 27: quorumail.v1.WatchRequest
-	(*WatchResponse)(nil),              // 28: quorumail.v1.WatchResponse
-	(*HashShardRequest)(nil),           // 29: quorumail.v1.HashShardRequest
-	(*HashShardResponse)(nil),          // 30: quorumail.v1.HashShardResponse
-	(*NodeStatusRequest)(nil),          // 31: quorumail.v1.NodeStatusRequest
-	(*NodeStatusResponse)(nil),         // 32: quorumail.v1.NodeStatusResponse
-	(*ReplicaStatus)(nil),              // 33: quorumail.v1.ReplicaStatus
-	(*TransferLeadershipRequest)(nil),  // 34: quorumail.v1.TransferLeadershipRequest
-	(*TransferLeadershipResponse)(nil), // 35: quorumail.v1.TransferLeadershipResponse
-	(*Entry)(nil),                      // 36: quorumail.v1.Entry
-	(*Result)(nil),                     // 37: quorumail.v1.Result
-	(*Credentials)(nil),                // 38: quorumail.v1.Credentials
-	(*MailboxInfo)(nil),                // 39: quorumail.v1.MailboxInfo
-	(*UidSet)(nil),                     // 40: quorumail.v1.UidSet
-	(*MessageState)(nil),               // 41: quorumail.v1.MessageState
-	(*BodyChunk)(nil),                  // 42: quorumail.v1.BodyChunk
-	(*Email)(nil),                      // 43: quorumail.v1.Email
+	(*GetFlagsRequest)(nil),            // 21: quorumail.v1.GetFlagsRequest
+	(*GetFlagsResponse)(nil),           // 22: quorumail.v1.GetFlagsResponse
+	(*FlaggedSet)(nil),                 // 23: quorumail.v1.FlaggedSet
+	(*SearchRequest)(nil),              // 24: quorumail.v1.SearchRequest
+	(*SearchKey)(nil),                  // 25: quorumail.v1.SearchKey
+	(*SearchKeyList)(nil),              // 26: quorumail.v1.SearchKeyList
+	(*HeaderKey)(nil),                  // 27: quorumail.v1.HeaderKey
+	(*DateKey)(nil),                    // 28: quorumail.v1.DateKey
+	(*SearchResponse)(nil),             // 29: quorumail.v1.SearchResponse
+	(*WatchRequest)(nil),               // 30: quorumail.v1.WatchRequest
+	(*WatchResponse)(nil),              // 31: quorumail.v1.WatchResponse
+	(*HashShardRequest)(nil),           // 32: quorumail.v1.HashShardRequest
+	(*HashShardResponse)(nil),          // 33: quorumail.v1.HashShardResponse
+	(*NodeStatusRequest)(nil),          // 34: quorumail.v1.NodeStatusRequest
+	(*NodeStatusResponse)(nil),         // 35: quorumail.v1.NodeStatusResponse
+	(*ReplicaStatus)(nil),              // 36: quorumail.v1.ReplicaStatus
+	(*TransferLeadershipRequest)(nil),  // 37: quorumail.v1.TransferLeadershipRequest
+	(*TransferLeadershipResponse)(nil), // 38: quorumail.v1.TransferLeadershipResponse
+	(*Entry)(nil),                      // 39: quorumail.v1.Entry
+	(*Result)(nil),                     // 40: quorumail.v1.Result
+	(*Credentials)(nil),                // 41: quorumail.v1.Credentials
+	(*MailboxInfo)(nil),                // 42: quorumail.v1.MailboxInfo
+	(*UidSet)(nil),                     // 43: quorumail.v1.UidSet
+	(*MessageState)(nil),               // 44: quorumail.v1.MessageState
+	(*BodyChunk)(nil),                  // 45: quorumail.v1.BodyChunk
+	(*Email)(nil),                      // 46: quorumail.v1.Email
 }
 var file_quorumail_v1_store_proto_depIdxs = []int32{
 	0,  // 0: quorumail.v1.ErrorDetail.kind:type_name -> quorumail.v1.ErrorDetail.Kind
 	2,  // 1: quorumail.v1.ProposeRequest.route:type_name -> quorumail.v1.Route
-	36, // 2: quorumail.v1.ProposeRequest.entry:type_name -> quorumail.v1.Entry
-	37, // 3: quorumail.v1.ProposeResponse.result:type_name -> quorumail.v1.Result
+	39, // 2: quorumail.v1.ProposeRequest.entry:type_name -> quorumail.v1.Entry
+	40, // 3: quorumail.v1.ProposeResponse.result:type_name -> quorumail.v1.Result
 	2,  // 4: quorumail.v1.GetAccountRequest.route:type_name -> quorumail.v1.Route
 	3,  // 5: quorumail.v1.GetAccountRequest.level:type_name -> quorumail.v1.ReadLevel
-	38, // 6: quorumail.v1.GetAccountResponse.credentials:type_name -> quorumail.v1.Credentials
+	41, // 6: quorumail.v1.GetAccountResponse.credentials:type_name -> quorumail.v1.Credentials
 	2,  // 7: quorumail.v1.ListMailboxesRequest.route:type_name -> quorumail.v1.Route
 	3,  // 8: quorumail.v1.ListMailboxesRequest.level:type_name -> quorumail.v1.ReadLevel
-	39, // 9: quorumail.v1.ListMailboxesResponse.mailboxes:type_name -> quorumail.v1.MailboxInfo
+	42, // 9: quorumail.v1.ListMailboxesResponse.mailboxes:type_name -> quorumail.v1.MailboxInfo
 	2,  // 10: quorumail.v1.OpenMailboxRequest.route:type_name -> quorumail.v1.Route
 	3,  // 11: quorumail.v1.OpenMailboxRequest.level:type_name -> quorumail.v1.ReadLevel
 	12, // 12: quorumail.v1.OpenMailboxRequest.since:type_name -> quorumail.v1.Since
-	40, // 13: quorumail.v1.Since.known:type_name -> quorumail.v1.UidSet
+	43, // 13: quorumail.v1.Since.known:type_name -> quorumail.v1.UidSet
 	14, // 14: quorumail.v1.OpenMailboxResponse.opened:type_name -> quorumail.v1.OpenedMailbox
 	17, // 15: quorumail.v1.OpenMailboxResponse.changes:type_name -> quorumail.v1.ChangeBatch
-	39, // 16: quorumail.v1.OpenedMailbox.info:type_name -> quorumail.v1.MailboxInfo
-	40, // 17: quorumail.v1.OpenedMailbox.uids:type_name -> quorumail.v1.UidSet
+	42, // 16: quorumail.v1.OpenedMailbox.info:type_name -> quorumail.v1.MailboxInfo
+	43, // 17: quorumail.v1.OpenedMailbox.uids:type_name -> quorumail.v1.UidSet
 	2,  // 18: quorumail.v1.ChangesRequest.route:type_name -> quorumail.v1.Route
 	3,  // 19: quorumail.v1.ChangesRequest.level:type_name -> quorumail.v1.ReadLevel
 	12, // 20: quorumail.v1.ChangesRequest.since:type_name -> quorumail.v1.Since
-	39, // 21: quorumail.v1.ChangesResponse.info:type_name -> quorumail.v1.MailboxInfo
+	42, // 21: quorumail.v1.ChangesResponse.info:type_name -> quorumail.v1.MailboxInfo
 	17, // 22: quorumail.v1.ChangesResponse.changes:type_name -> quorumail.v1.ChangeBatch
-	41, // 23: quorumail.v1.ChangeBatch.changed:type_name -> quorumail.v1.MessageState
-	40, // 24: quorumail.v1.ChangeBatch.vanished:type_name -> quorumail.v1.UidSet
+	44, // 23: quorumail.v1.ChangeBatch.changed:type_name -> quorumail.v1.MessageState
+	43, // 24: quorumail.v1.ChangeBatch.vanished:type_name -> quorumail.v1.UidSet
 	2,  // 25: quorumail.v1.FetchRequest.route:type_name -> quorumail.v1.Route
 	3,  // 26: quorumail.v1.FetchRequest.level:type_name -> quorumail.v1.ReadLevel
-	40, // 27: quorumail.v1.FetchRequest.uids:type_name -> quorumail.v1.UidSet
+	43, // 27: quorumail.v1.FetchRequest.uids:type_name -> quorumail.v1.UidSet
 	1,  // 28: quorumail.v1.FetchRequest.body:type_name -> quorumail.v1.FetchRequest.Body
 	20, // 29: quorumail.v1.FetchResponse.message:type_name -> quorumail.v1.FetchedMessage
-	42, // 30: quorumail.v1.FetchResponse.chunk:type_name -> quorumail.v1.BodyChunk
-	41, // 31: quorumail.v1.FetchedMessage.state:type_name -> quorumail.v1.MessageState
-	43, // 32: quorumail.v1.FetchedMessage.email:type_name -> quorumail.v1.Email
-	2,  // 33: quorumail.v1.SearchRequest.route:type_name -> quorumail.v1.Route
-	3,  // 34: quorumail.v1.SearchRequest.level:type_name -> quorumail.v1.ReadLevel
-	22, // 35: quorumail.v1.SearchRequest.key:type_name -> quorumail.v1.SearchKey
-	40, // 36: quorumail.v1.SearchRequest.within:type_name -> quorumail.v1.UidSet
-	23, // 37: quorumail.v1.SearchKey.and:type_name -> quorumail.v1.SearchKeyList
-	23, // 38: quorumail.v1.SearchKey.or:type_name -> quorumail.v1.SearchKeyList
-	22, // 39: quorumail.v1.SearchKey.not:type_name -> quorumail.v1.SearchKey
-	40, // 40: quorumail.v1.SearchKey.uids:type_name -> quorumail.v1.UidSet
-	24, // 41: quorumail.v1.SearchKey.header:type_name -> quorumail.v1.HeaderKey
-	25, // 42: quorumail.v1.SearchKey.internal_date:type_name -> quorumail.v1.DateKey
-	25, // 43: quorumail.v1.SearchKey.sent_date:type_name -> quorumail.v1.DateKey
-	25, // 44: quorumail.v1.SearchKey.save_date:type_name -> quorumail.v1.DateKey
-	22, // 45: quorumail.v1.SearchKeyList.keys:type_name -> quorumail.v1.SearchKey
-	40, // 46: quorumail.v1.SearchResponse.uids:type_name -> quorumail.v1.UidSet
-	2,  // 47: quorumail.v1.WatchRequest.route:type_name -> quorumail.v1.Route
-	4,  // 48: quorumail.v1.WatchResponse.error:type_name -> quorumail.v1.ErrorDetail
-	33, // 49: quorumail.v1.NodeStatusResponse.replicas:type_name -> quorumail.v1.ReplicaStatus
-	5,  // 50: quorumail.v1.StoreService.Propose:input_type -> quorumail.v1.ProposeRequest
-	7,  // 51: quorumail.v1.StoreService.GetAccount:input_type -> quorumail.v1.GetAccountRequest
-	9,  // 52: quorumail.v1.StoreService.ListMailboxes:input_type -> quorumail.v1.ListMailboxesRequest
-	11, // 53: quorumail.v1.StoreService.OpenMailbox:input_type -> quorumail.v1.OpenMailboxRequest
-	15, // 54: quorumail.v1.StoreService.Changes:input_type -> quorumail.v1.ChangesRequest
-	18, // 55: quorumail.v1.StoreService.Fetch:input_type -> quorumail.v1.FetchRequest
-	21, // 56: quorumail.v1.StoreService.Search:input_type -> quorumail.v1.SearchRequest
-	27, // 57: quorumail.v1.StoreService.Watch:input_type -> quorumail.v1.WatchRequest
-	29, // 58: quorumail.v1.AdminService.HashShard:input_type -> quorumail.v1.HashShardRequest
-	31, // 59: quorumail.v1.AdminService.NodeStatus:input_type -> quorumail.v1.NodeStatusRequest
-	34, // 60: quorumail.v1.AdminService.TransferLeadership:input_type -> quorumail.v1.TransferLeadershipRequest
-	6,  // 61: quorumail.v1.StoreService.Propose:output_type -> quorumail.v1.ProposeResponse
-	8,  // 62: quorumail.v1.StoreService.GetAccount:output_type -> quorumail.v1.GetAccountResponse
-	10, // 63: quorumail.v1.StoreService.ListMailboxes:output_type -> quorumail.v1.ListMailboxesResponse
-	13, // 64: quorumail.v1.StoreService.OpenMailbox:output_type -> quorumail.v1.OpenMailboxResponse
-	16, // 65: quorumail.v1.StoreService.Changes:output_type -> quorumail.v1.ChangesResponse
-	19, // 66: quorumail.v1.StoreService.Fetch:output_type -> quorumail.v1.FetchResponse
-	26, // 67: quorumail.v1.StoreService.Search:output_type -> quorumail.v1.SearchResponse
-	28, // 68: quorumail.v1.StoreService.Watch:output_type -> quorumail.v1.WatchResponse
-	30, // 69: quorumail.v1.AdminService.HashShard:output_type -> quorumail.v1.HashShardResponse
-	32, // 70: quorumail.v1.AdminService.NodeStatus:output_type -> quorumail.v1.NodeStatusResponse
-	35, // 71: quorumail.v1.AdminService.TransferLeadership:output_type -> quorumail.v1.TransferLeadershipResponse
-	61, // [61:72] is the sub-list for method output_type
-	50, // [50:61] is the sub-list for method input_type
-	50, // [50:50] is the sub-list for extension type_name
-	50, // [50:50] is the sub-list for extension extendee
-	0,  // [0:50] is the sub-list for field type_name
+	45, // 30: quorumail.v1.FetchResponse.chunk:type_name -> quorumail.v1.BodyChunk
+	20, // 31: quorumail.v1.FetchResponse.messages:type_name -> quorumail.v1.FetchedMessage
+	44, // 32: quorumail.v1.FetchedMessage.state:type_name -> quorumail.v1.MessageState
+	46, // 33: quorumail.v1.FetchedMessage.email:type_name -> quorumail.v1.Email
+	2,  // 34: quorumail.v1.GetFlagsRequest.route:type_name -> quorumail.v1.Route
+	3,  // 35: quorumail.v1.GetFlagsRequest.level:type_name -> quorumail.v1.ReadLevel
+	43, // 36: quorumail.v1.GetFlagsRequest.uids:type_name -> quorumail.v1.UidSet
+	43, // 37: quorumail.v1.GetFlagsResponse.uids:type_name -> quorumail.v1.UidSet
+	23, // 38: quorumail.v1.GetFlagsResponse.flagged:type_name -> quorumail.v1.FlaggedSet
+	43, // 39: quorumail.v1.FlaggedSet.uids:type_name -> quorumail.v1.UidSet
+	2,  // 40: quorumail.v1.SearchRequest.route:type_name -> quorumail.v1.Route
+	3,  // 41: quorumail.v1.SearchRequest.level:type_name -> quorumail.v1.ReadLevel
+	25, // 42: quorumail.v1.SearchRequest.key:type_name -> quorumail.v1.SearchKey
+	43, // 43: quorumail.v1.SearchRequest.within:type_name -> quorumail.v1.UidSet
+	26, // 44: quorumail.v1.SearchKey.and:type_name -> quorumail.v1.SearchKeyList
+	26, // 45: quorumail.v1.SearchKey.or:type_name -> quorumail.v1.SearchKeyList
+	25, // 46: quorumail.v1.SearchKey.not:type_name -> quorumail.v1.SearchKey
+	43, // 47: quorumail.v1.SearchKey.uids:type_name -> quorumail.v1.UidSet
+	27, // 48: quorumail.v1.SearchKey.header:type_name -> quorumail.v1.HeaderKey
+	28, // 49: quorumail.v1.SearchKey.internal_date:type_name -> quorumail.v1.DateKey
+	28, // 50: quorumail.v1.SearchKey.sent_date:type_name -> quorumail.v1.DateKey
+	28, // 51: quorumail.v1.SearchKey.save_date:type_name -> quorumail.v1.DateKey
+	25, // 52: quorumail.v1.SearchKeyList.keys:type_name -> quorumail.v1.SearchKey
+	43, // 53: quorumail.v1.SearchResponse.uids:type_name -> quorumail.v1.UidSet
+	2,  // 54: quorumail.v1.WatchRequest.route:type_name -> quorumail.v1.Route
+	4,  // 55: quorumail.v1.WatchResponse.error:type_name -> quorumail.v1.ErrorDetail
+	36, // 56: quorumail.v1.NodeStatusResponse.replicas:type_name -> quorumail.v1.ReplicaStatus
+	5,  // 57: quorumail.v1.StoreService.Propose:input_type -> quorumail.v1.ProposeRequest
+	7,  // 58: quorumail.v1.StoreService.GetAccount:input_type -> quorumail.v1.GetAccountRequest
+	9,  // 59: quorumail.v1.StoreService.ListMailboxes:input_type -> quorumail.v1.ListMailboxesRequest
+	11, // 60: quorumail.v1.StoreService.OpenMailbox:input_type -> quorumail.v1.OpenMailboxRequest
+	15, // 61: quorumail.v1.StoreService.Changes:input_type -> quorumail.v1.ChangesRequest
+	18, // 62: quorumail.v1.StoreService.Fetch:input_type -> quorumail.v1.FetchRequest
+	21, // 63: quorumail.v1.StoreService.GetFlags:input_type -> quorumail.v1.GetFlagsRequest
+	24, // 64: quorumail.v1.StoreService.Search:input_type -> quorumail.v1.SearchRequest
+	30, // 65: quorumail.v1.StoreService.Watch:input_type -> quorumail.v1.WatchRequest
+	32, // 66: quorumail.v1.AdminService.HashShard:input_type -> quorumail.v1.HashShardRequest
+	34, // 67: quorumail.v1.AdminService.NodeStatus:input_type -> quorumail.v1.NodeStatusRequest
+	37, // 68: quorumail.v1.AdminService.TransferLeadership:input_type -> quorumail.v1.TransferLeadershipRequest
+	6,  // 69: quorumail.v1.StoreService.Propose:output_type -> quorumail.v1.ProposeResponse
+	8,  // 70: quorumail.v1.StoreService.GetAccount:output_type -> quorumail.v1.GetAccountResponse
+	10, // 71: quorumail.v1.StoreService.ListMailboxes:output_type -> quorumail.v1.ListMailboxesResponse
+	13, // 72: quorumail.v1.StoreService.OpenMailbox:output_type -> quorumail.v1.OpenMailboxResponse
+	16, // 73: quorumail.v1.StoreService.Changes:output_type -> quorumail.v1.ChangesResponse
+	19, // 74: quorumail.v1.StoreService.Fetch:output_type -> quorumail.v1.FetchResponse
+	22, // 75: quorumail.v1.StoreService.GetFlags:output_type -> quorumail.v1.GetFlagsResponse
+	29, // 76: quorumail.v1.StoreService.Search:output_type -> quorumail.v1.SearchResponse
+	31, // 77: quorumail.v1.StoreService.Watch:output_type -> quorumail.v1.WatchResponse
+	33, // 78: quorumail.v1.AdminService.HashShard:output_type -> quorumail.v1.HashShardResponse
+	35, // 79: quorumail.v1.AdminService.NodeStatus:output_type -> quorumail.v1.NodeStatusResponse
+	38, // 80: quorumail.v1.AdminService.TransferLeadership:output_type -> quorumail.v1.TransferLeadershipResponse
+	69, // [69:81] is the sub-list for method output_type
+	57, // [57:69] is the sub-list for method input_type
+	57, // [57:57] is the sub-list for extension type_name
+	57, // [57:57] is the sub-list for extension extendee
+	0,  // [0:57] is the sub-list for field type_name
 }
 
 func init() { file_quorumail_v1_store_proto_init() }
@@ -3039,7 +3322,11 @@ func file_quorumail_v1_store_proto_init() {
 	}
 	file_quorumail_v1_entry_proto_init()
 	file_quorumail_v1_mail_proto_init()
-	file_quorumail_v1_store_proto_msgTypes[20].OneofWrappers = []any{
+	file_quorumail_v1_store_proto_msgTypes[21].OneofWrappers = []any{
+		(*FlaggedSet_SystemFlag)(nil),
+		(*FlaggedSet_Keyword)(nil),
+	}
+	file_quorumail_v1_store_proto_msgTypes[23].OneofWrappers = []any{
 		(*SearchKey_And)(nil),
 		(*SearchKey_Or)(nil),
 		(*SearchKey_Not)(nil),
@@ -3060,14 +3347,14 @@ func file_quorumail_v1_store_proto_init() {
 		(*SearchKey_EmailId)(nil),
 		(*SearchKey_ThreadId)(nil),
 	}
-	file_quorumail_v1_store_proto_msgTypes[23].OneofWrappers = []any{}
+	file_quorumail_v1_store_proto_msgTypes[26].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quorumail_v1_store_proto_rawDesc), len(file_quorumail_v1_store_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   34,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

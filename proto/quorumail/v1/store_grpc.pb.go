@@ -31,6 +31,7 @@ const (
 	StoreService_OpenMailbox_FullMethodName   = "/quorumail.v1.StoreService/OpenMailbox"
 	StoreService_Changes_FullMethodName       = "/quorumail.v1.StoreService/Changes"
 	StoreService_Fetch_FullMethodName         = "/quorumail.v1.StoreService/Fetch"
+	StoreService_GetFlags_FullMethodName      = "/quorumail.v1.StoreService/GetFlags"
 	StoreService_Search_FullMethodName        = "/quorumail.v1.StoreService/Search"
 	StoreService_Watch_FullMethodName         = "/quorumail.v1.StoreService/Watch"
 )
@@ -57,6 +58,8 @@ type StoreServiceClient interface {
 	// Data of messages, in ascending order of UID. UIDs that do not exist are
 	// passed over, unless their content is still kept (see include_expunged).
 	Fetch(ctx context.Context, in *FetchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FetchResponse], error)
+	// The flags of many messages, at one applied index.
+	GetFlags(ctx context.Context, in *GetFlagsRequest, opts ...grpc.CallOption) (*GetFlagsResponse, error)
 	// UIDs that match.
 	Search(ctx context.Context, in *SearchRequest, opts ...grpc.CallOption) (*SearchResponse, error)
 	// Tells when accounts change. One stream serves any number of accounts.
@@ -158,6 +161,16 @@ func (c *storeServiceClient) Fetch(ctx context.Context, in *FetchRequest, opts .
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type StoreService_FetchClient = grpc.ServerStreamingClient[FetchResponse]
 
+func (c *storeServiceClient) GetFlags(ctx context.Context, in *GetFlagsRequest, opts ...grpc.CallOption) (*GetFlagsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetFlagsResponse)
+	err := c.cc.Invoke(ctx, StoreService_GetFlags_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *storeServiceClient) Search(ctx context.Context, in *SearchRequest, opts ...grpc.CallOption) (*SearchResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(SearchResponse)
@@ -203,6 +216,8 @@ type StoreServiceServer interface {
 	// Data of messages, in ascending order of UID. UIDs that do not exist are
 	// passed over, unless their content is still kept (see include_expunged).
 	Fetch(*FetchRequest, grpc.ServerStreamingServer[FetchResponse]) error
+	// The flags of many messages, at one applied index.
+	GetFlags(context.Context, *GetFlagsRequest) (*GetFlagsResponse, error)
 	// UIDs that match.
 	Search(context.Context, *SearchRequest) (*SearchResponse, error)
 	// Tells when accounts change. One stream serves any number of accounts.
@@ -234,6 +249,9 @@ func (UnimplementedStoreServiceServer) Changes(*ChangesRequest, grpc.ServerStrea
 }
 func (UnimplementedStoreServiceServer) Fetch(*FetchRequest, grpc.ServerStreamingServer[FetchResponse]) error {
 	return status.Error(codes.Unimplemented, "method Fetch not implemented")
+}
+func (UnimplementedStoreServiceServer) GetFlags(context.Context, *GetFlagsRequest) (*GetFlagsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetFlags not implemented")
 }
 func (UnimplementedStoreServiceServer) Search(context.Context, *SearchRequest) (*SearchResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Search not implemented")
@@ -349,6 +367,24 @@ func _StoreService_Fetch_Handler(srv interface{}, stream grpc.ServerStream) erro
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type StoreService_FetchServer = grpc.ServerStreamingServer[FetchResponse]
 
+func _StoreService_GetFlags_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetFlagsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StoreServiceServer).GetFlags(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: StoreService_GetFlags_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StoreServiceServer).GetFlags(ctx, req.(*GetFlagsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _StoreService_Search_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(SearchRequest)
 	if err := dec(in); err != nil {
@@ -392,6 +428,10 @@ var StoreService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListMailboxes",
 			Handler:    _StoreService_ListMailboxes_Handler,
+		},
+		{
+			MethodName: "GetFlags",
+			Handler:    _StoreService_GetFlags_Handler,
 		},
 		{
 			MethodName: "Search",
