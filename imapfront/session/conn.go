@@ -68,8 +68,8 @@ type Conn struct {
 	box   *mailbox // of state selected
 	tag   string   // of the command under way
 
-	condstore, qresync, rev2, utf8 bool
-	errors                         int // bad commands in a row
+	condstore, qresync, rev2, utf8, uidonly bool
+	errors                                  int // bad commands in a row
 
 	drain struct {
 		sync.Mutex
@@ -242,7 +242,13 @@ func (c *Conn) syntaxError(e *wire.SyntaxError) error {
 }
 
 // ok, no and bad are a command's tagged answers.
-func (c *Conn) ok(code, text string) error  { return c.answer("OK", code, text) }
+func (c *Conn) ok(code, text string) error {
+	if c.state != notAuthenticated {
+		c.errors = 0
+	}
+	return c.answer("OK", code, text)
+}
+
 func (c *Conn) no(code, text string) error  { return c.answer("NO", code, text) }
 func (c *Conn) bad(code, text string) error { return c.answer("BAD", code, text) }
 
@@ -270,6 +276,8 @@ func (c *Conn) execute(ctx context.Context, cmd wire.Command) error {
 	switch {
 	case c.state == notAuthenticated:
 		return c.executeNotAuthenticated(ctx, cmd)
+	case c.uidonly && namesNumbers(cmd):
+		return c.uidRequired()
 	case c.state == selected:
 		if done, err := c.executeSelected(ctx, cmd); done {
 			return err

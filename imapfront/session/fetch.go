@@ -256,9 +256,9 @@ func (f *fetcher) items() error {
 			c.tellState(s)
 		}
 	}
-	c.w.Raw("* ", c.box.view.SeqNum(uid), " FETCH (")
+	c.beginFetch(uid)
 	f.open, f.first = true, true
-	if f.p.cmd.UID {
+	if f.p.cmd.UID && !c.uidonly {
 		f.name("UID").Raw(uint32(uid))
 	}
 	for _, item := range f.p.cmd.Items {
@@ -305,7 +305,7 @@ func (f *fetcher) item(item wire.FetchItem, s *pb.MessageState) error {
 	case "FLAGS":
 		f.name("FLAGS").Flags(f.c.flagNames(s))
 	case "UID":
-		if !f.p.cmd.UID {
+		if !f.p.cmd.UID || f.c.uidonly {
 			f.name("UID").Raw(s.GetUid())
 		}
 	case "MODSEQ":

@@ -145,6 +145,7 @@ func (c *Conn) printFlags(cmd wire.Fetch, found imapnum.Set, res *pb.GetFlagsRes
 	v := c.box.view
 	lists := c.flagLists(res.GetFlagged())
 	line := make([]byte, 0, 256)
+	named := cmd.UID && !c.uidonly // the UID is told unasked
 	for _, r := range found.Intersect(v.UIDs()).Ranges() {
 		seq := uint32(v.SeqNum(r.First)) // the view holds the whole range
 		for uid := r.First; ; uid++ {
@@ -154,16 +155,21 @@ func (c *Conn) printFlags(cmd wire.Fetch, found imapnum.Set, res *pb.GetFlagsRes
 				list, words, system = nil, s.GetKeywords(), s.GetSystemFlags()
 			}
 			line = append(line[:0], "* "...)
-			line = strconv.AppendUint(line, uint64(seq), 10)
-			line = append(line, " FETCH ("...)
+			if c.uidonly {
+				line = strconv.AppendUint(line, uint64(uid), 10)
+				line = append(line, " UIDFETCH ("...)
+			} else {
+				line = strconv.AppendUint(line, uint64(seq), 10)
+				line = append(line, " FETCH ("...)
+			}
 			sep := false
-			if cmd.UID {
+			if named {
 				line = append(line, "UID "...)
 				line = strconv.AppendUint(line, uint64(uid), 10)
 				sep = true
 			}
 			for _, item := range cmd.Items {
-				if item.Name == "UID" && cmd.UID {
+				if item.Name == "UID" && named {
 					continue
 				}
 				if sep {

@@ -26,7 +26,7 @@ func (c *Conn) capabilities() string {
 	}
 	return strings.Join(append(caps, "IDLE", "NAMESPACE", "CHILDREN", "UIDPLUS", "UNSELECT", "MOVE", "ESEARCH", "SEARCHRES",
 		"WITHIN", "LIST-EXTENDED", "LIST-STATUS", "SPECIAL-USE", "CREATE-SPECIAL-USE", "STATUS=SIZE", "CONDSTORE",
-		"QRESYNC", "BINARY", "MULTIAPPEND", "OBJECTID", "SAVEDATE", "PREVIEW", "UTF8=ACCEPT", "UNAUTHENTICATE",
+		"QRESYNC", "BINARY", "MULTIAPPEND", "OBJECTID", "SAVEDATE", "PREVIEW", "UTF8=ACCEPT", "UNAUTHENTICATE", "UIDONLY",
 		"APPENDLIMIT="+uitoa(uint64(c.cfg.Limits.Append))), " ")
 }
 
@@ -108,7 +108,7 @@ func (c *Conn) credentials(ctx context.Context, account string) (*pb.Credentials
 func (c *Conn) unauthenticate() error {
 	c.leave()
 	c.state, c.store = notAuthenticated, nil
-	c.condstore, c.qresync, c.rev2 = false, false, false
+	c.condstore, c.qresync, c.rev2, c.uidonly = false, false, false, false
 	c.setUTF8(false)
 	return c.ok("", "UNAUTHENTICATE done")
 }
@@ -135,6 +135,8 @@ func (c *Conn) enable(cmd wire.Enable) error {
 		case "QRESYNC":
 			c.condstore = true
 			turnOn(&c.qresync, name)
+		case "UIDONLY":
+			turnOn(&c.uidonly, name)
 		case "IMAP4REV2":
 			turnOn(&c.rev2, "IMAP4rev2")
 			c.setUTF8(true)

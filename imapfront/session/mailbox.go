@@ -153,7 +153,7 @@ func (c *Conn) tellExpunges() {
 		return
 	}
 	c.box.saved = c.box.saved.Subtract(uids)
-	if c.qresync {
+	if c.tellsVanished() {
 		c.w.Untagged("VANISHED ", uids.String())
 		return
 	}
@@ -165,7 +165,7 @@ func (c *Conn) tellExpunges() {
 // tellState tells a message's flags unasked, with the UID and, once CONDSTORE is
 // enabled, the MODSEQ (RFC 7162, 3.2.4 and 3.1).
 func (c *Conn) tellState(s *pb.MessageState) {
-	c.w.Raw("* ", c.box.view.SeqNum(imapnum.UID(s.GetUid())), " FETCH (UID ", s.GetUid(), " FLAGS ").Flags(c.flagNames(s))
+	c.beginFetchUID(imapnum.UID(s.GetUid())).Raw("FLAGS ").Flags(c.flagNames(s))
 	if c.condstore {
 		c.w.Raw(" ")
 		c.modSeq(s.GetModSeq())

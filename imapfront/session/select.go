@@ -56,7 +56,7 @@ func (c *Conn) tellOpened(opened *pb.OpenedMailbox) {
 	c.w.Untagged(info.GetExists(), " EXISTS")
 	if !c.rev2 {
 		c.w.Untagged("0 RECENT")
-		if first := imapnum.UID(opened.GetFirstUnseen()); first != 0 {
+		if first := imapnum.UID(opened.GetFirstUnseen()); first != 0 && !c.uidonly {
 			c.w.Untagged("OK [UNSEEN ", c.box.view.SeqNum(first), "] first unseen message")
 		}
 	}

@@ -61,6 +61,15 @@ func (c *Conn) storeFlags(ctx context.Context, cmd wire.Store) error {
 	return c.ok("MODIFIED "+left.String(), "conditional STORE failed for some")
 }
 
+// beginStored begins the response to STORE about a message: with its UID for UID
+// STORE, and always once QRESYNC is enabled (RFC 7162, 3.2.4).
+func (c *Conn) beginStored(cmd wire.Store, uid imapnum.UID) *wire.Writer {
+	if cmd.UID || c.qresync {
+		return c.beginFetchUID(uid)
+	}
+	return c.beginFetch(uid)
+}
+
 // tellStored tells what the client's own STORE has done: the flags of each
 // message, whether or not they changed; with .SILENT only the new MODSEQ, once
 // CONDSTORE is enabled (RFC 7162, 3.1.3).
@@ -76,10 +85,7 @@ func (c *Conn) tellStored(ctx context.Context, cmd wire.Store, done, untold imap
 			case s.GetModSeq() != res.GetModSeq() || untold.Contains(uid):
 				c.tellState(s) // another session was there too
 			case c.condstore:
-				c.w.Raw("* ", v.SeqNum(uid), " FETCH (")
-				if cmd.UID || c.qresync {
-					c.w.Raw("UID ", uint32(uid), " ")
-				}
+				c.beginStored(cmd, uid)
 				c.modSeq(s.GetModSeq())
 				c.w.Raw(")").CRLF()
 			}
@@ -88,11 +94,7 @@ func (c *Conn) tellStored(ctx context.Context, cmd wire.Store, done, untold imap
 		return nil
 	}
 	tell := func(s *pb.MessageState) {
-		c.w.Raw("* ", v.SeqNum(imapnum.UID(s.GetUid())), " FETCH (")
-		if cmd.UID || c.qresync {
-			c.w.Raw("UID ", s.GetUid(), " ")
-		}
-		c.w.Raw("FLAGS ").Flags(c.flagNames(s))
+		c.beginStored(cmd, imapnum.UID(s.GetUid())).Raw("FLAGS ").Flags(c.flagNames(s))
 		if c.condstore {
 			c.w.Raw(" ")
 			c.modSeq(s.GetModSeq())
