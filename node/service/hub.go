@@ -64,6 +64,9 @@ type watch struct {
 
 	told    uint64            // account modseq that the client has seen or is about to
 	pending *pb.WatchResponse // merged; nil: nothing
+	// opening: the state from which the watch starts has not been read yet. Until
+	// then nothing is sent: an event raises told past what the state would tell.
+	opening bool
 }
 
 // put merges a change into what the client has not been sent yet.
@@ -71,6 +74,28 @@ func (w *watch) put(c raftfsm.Change) {
 	s := w.stream
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	w.mergeLocked(c)
+}
+
+// open merges the state that the watch starts from, which may be older than what
+// the hub has told since it was joined, and lets the first event go. A state
+// without a modseq has nothing new.
+func (w *watch) open(c raftfsm.Change) {
+	s := w.stream
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w.mergeLocked(c)
+	w.openLocked()
+}
+
+func (w *watch) openLocked() {
+	if w.opening && w.pending != nil {
+		w.readyLocked()
+	}
+	w.opening = false
+}
+
+func (w *watch) mergeLocked(c raftfsm.Change) {
 	if c.Deleted {
 		w.pendingLocked().Error = &pb.ErrorDetail{Kind: pb.ErrorDetail_KIND_NO_ACCOUNT}
 		return
@@ -96,6 +121,7 @@ func (w *watch) fail(d *pb.ErrorDetail) {
 	w.stream.mu.Lock()
 	defer w.stream.mu.Unlock()
 	w.pendingLocked().Error = d
+	w.openLocked()
 }
 
 // leave ends what the hub tells the watch.
@@ -109,10 +135,16 @@ func (w *watch) leave() {
 func (w *watch) pendingLocked() *pb.WatchResponse {
 	if w.pending == nil {
 		w.pending = &pb.WatchResponse{WatchId: w.id}
-		w.stream.mu.ready = append(w.stream.mu.ready, w)
-		w.stream.wakeLocked()
+		if !w.opening {
+			w.readyLocked()
+		}
 	}
 	return w.pending
+}
+
+func (w *watch) readyLocked() {
+	w.stream.mu.ready = append(w.stream.mu.ready, w)
+	w.stream.wakeLocked()
 }
 
 // Reset ends all watches, to be begun anew: the state has leapt.

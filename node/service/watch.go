@@ -170,7 +170,7 @@ func (w *watchStream) begin(ctx context.Context, req *pb.WatchRequest) error {
 	if len(w.watches) >= maxWatches {
 		return failure(codes.Unavailable, &pb.ErrorDetail{Kind: pb.ErrorDetail_KIND_OVERLOADED}, "too many watches on one stream")
 	}
-	one := &watch{stream: w, id: req.GetWatchId(), account: req.GetRoute().GetAccount(), told: req.GetSinceModSeq()}
+	one := &watch{stream: w, id: req.GetWatchId(), account: req.GetRoute().GetAccount(), told: req.GetSinceModSeq(), opening: true}
 	w.watches[one.id] = one
 	if err := w.subscribe(ctx, one, req); err != nil {
 		d := detailOf(err)
@@ -193,7 +193,8 @@ func (w *watchStream) subscribe(ctx context.Context, one *watch, req *pb.WatchRe
 	}
 	w.shard = sh
 	// First the hub, then the state: what changes in between is told by both, and
-	// merged, rather than by none.
+	// merged, rather than by none. Nothing is sent before both are there: see
+	// watch.opening.
 	one.hub = sh.Hub
 	sh.Hub.join(one.account, one)
 	v, err := sh.view()
@@ -206,6 +207,7 @@ func (w *watchStream) subscribe(ctx context.Context, one *watch, req *pb.WatchRe
 		return readError("account", err)
 	}
 	if uint64(a.ModSeq()) <= req.GetSinceModSeq() {
+		one.open(raftfsm.Change{})
 		return nil
 	}
 	boxes, _, err := a.Mailboxes()
@@ -219,6 +221,6 @@ func (w *watchStream) subscribe(ctx context.Context, one *watch, req *pb.WatchRe
 			c.Mailboxes = append(c.Mailboxes, imapnum.MailboxID(b.GetId()))
 		}
 	}
-	one.put(c)
+	one.open(c)
 	return nil
 }
