@@ -5,7 +5,6 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/cockroachdb/pebble/v2"
-	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/quorumail/quorumail/proto/imapnum"
@@ -166,37 +165,6 @@ func (a *Account) Email(id uint64) (*pb.Email, error) {
 	if value == nil || proto.Unmarshal(value, e) != nil {
 		return nil, errCorrupt
 	}
-	return e, nil
-}
-
-// EmailFields returns some fields of a content record, all without any, as they
-// are stored: they are not read, only passed on, and the message that is returned
-// is good for nothing but being marshalled.
-func (a *Account) EmailFields(id uint64, fields ...protowire.Number) (*pb.Email, error) {
-	value, err := get(a.v.snap, a.space.ID(keys.Email, id))
-	if err != nil {
-		return nil, err
-	}
-	if value == nil {
-		return nil, errCorrupt
-	}
-	raw := make([]byte, 0, len(value))
-	for len(value) > 0 {
-		num, typ, n := protowire.ConsumeTag(value)
-		if n < 0 {
-			return nil, errCorrupt
-		}
-		size := protowire.ConsumeFieldValue(num, typ, value[n:])
-		if size < 0 {
-			return nil, errCorrupt
-		}
-		if len(fields) == 0 || slices.Contains(fields, num) {
-			raw = append(raw, value[:n+size]...)
-		}
-		value = value[n+size:]
-	}
-	e := &pb.Email{}
-	e.ProtoReflect().SetUnknown(raw)
 	return e, nil
 }
 

@@ -2,6 +2,9 @@ package wire
 
 import "io"
 
+// outputSize is the buffer while a response is printed: a TLS record.
+const outputSize = 16 << 10
+
 // output buffers what is sent. Like input it costs little while nothing is: the
 // large buffer is let go by flush. The first error sticks.
 type output struct {
@@ -25,7 +28,7 @@ func (o *output) room() []byte {
 		return b[o.n:]
 	}
 	if o.large == nil {
-		o.large = make([]byte, bufferSize)
+		o.large = make([]byte, outputSize)
 		copy(o.large, o.small[:o.n])
 	} else {
 		o.send()
@@ -50,7 +53,7 @@ func (o *output) flush() error {
 
 func (o *output) write(p []byte) {
 	for len(p) > 0 && o.err == nil {
-		if len(p) >= bufferSize {
+		if len(p) >= outputSize {
 			o.send()
 			if o.err == nil {
 				_, o.err = o.dst.Write(p)

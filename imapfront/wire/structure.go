@@ -9,23 +9,29 @@ func (w *Writer) Envelope(e *pb.Envelope) *Writer {
 	if e == nil {
 		e = &pb.Envelope{}
 	}
-	w.Raw("(").NString(e.Date).Raw(" ").NString(e.Subject)
-	for _, list := range [][]*pb.Address{e.GetFrom(), e.GetSender(), e.GetReplyTo(), e.GetTo(), e.GetCc(), e.GetBcc()} {
-		w.Raw(" ").addresses(list)
+	w.text("(").NString(e.Date).text(" ").NString(e.Subject)
+	for _, list := range [...][]*pb.Address{e.GetFrom(), e.GetSender(), e.GetReplyTo(), e.GetTo(), e.GetCc(), e.GetBcc()} {
+		w.text(" ").addresses(list)
 	}
-	return w.Raw(" ").NString(e.InReplyTo).Raw(" ").NString(e.MessageId).Raw(")")
+	return w.text(" ").NString(e.InReplyTo).text(" ").NString(e.MessageId).text(")")
+}
+
+// text is Raw for one string, of which a listing has a dozen a message.
+func (w *Writer) text(s string) *Writer {
+	w.out.writeString(s)
+	return w
 }
 
 func (w *Writer) addresses(list []*pb.Address) *Writer {
 	if len(list) == 0 {
-		return w.Raw("NIL")
+		return w.text("NIL")
 	}
-	w.Raw("(")
+	w.text("(")
 	for _, a := range list {
 		// The second field is the source route, which no one has (RFC 5322, 4.4).
-		w.Raw("(").NString(a.Name).Raw(" NIL ").NString(a.Mailbox).Raw(" ").NString(a.Host).Raw(")")
+		w.text("(").NString(a.Name).text(" NIL ").NString(a.Mailbox).text(" ").NString(a.Host).text(")")
 	}
-	return w.Raw(")")
+	return w.text(")")
 }
 
 // BodyStructure prints BODYSTRUCTURE, or BODY without the extension data (RFC

@@ -152,24 +152,29 @@ func (w *Writer) Octets(b []byte) *Writer {
 		if bytes.IndexByte(b, 0) >= 0 {
 			b = bytes.ReplaceAll(b, []byte{0}, []byte{0x80})
 		}
-		return w.Raw("{", len(b), "}\r\n", b)
+		w.Raw("{", len(b), "}\r\n")
+		w.out.write(b)
+		return w
 	}
-	w.Raw(`"`)
-	for len(b) > 0 {
-		i := bytes.IndexAny(b, `"\`)
-		if i < 0 {
-			break
+	w.out.writeString(`"`)
+	from := 0
+	for i, c := range b {
+		if c == '"' || c == '\\' {
+			w.out.write(b[from:i])
+			w.out.writeString(`\`)
+			from = i
 		}
-		w.Raw(b[:i], `\`, b[i:i+1])
-		b = b[i+1:]
 	}
-	return w.Raw(b, `"`)
+	w.out.write(b[from:])
+	w.out.writeString(`"`)
+	return w
 }
 
 // NString prints NIL for nil, else a string.
 func (w *Writer) NString(b []byte) *Writer {
 	if b == nil {
-		return w.Raw("NIL")
+		w.out.writeString("NIL")
+		return w
 	}
 	return w.Octets(b)
 }

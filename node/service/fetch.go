@@ -61,7 +61,8 @@ type fetcher struct {
 	req     *pb.FetchRequest
 	left    imapnum.Set // what is yet to be begun
 	started bool
-	body    *bodyRest // the message whose chunks do not all fit into out
+	emails  *raftfsm.Emails // of the view that is being read
+	body    *bodyRest       // the message whose chunks do not all fit into out
 
 	keywords int // length of the keyword table that the client has
 	out      []*pb.FetchResponse
@@ -122,6 +123,12 @@ func (f *fetcher) addMessage(msg *pb.FetchedMessage, index uint64, keywords []st
 // fill reads from a view until the batch is full, and reports whether there is
 // more.
 func (f *fetcher) fill(v *raftfsm.View) (more bool, err error) {
+	defer func() {
+		if f.emails != nil {
+			_ = f.emails.Close() // it was only read
+			f.emails = nil
+		}
+	}()
 	a, err := v.Account(f.req.GetRoute().GetAccount())
 	if err != nil {
 		return false, err
@@ -149,8 +156,9 @@ func (f *fetcher) fill(v *raftfsm.View) (more bool, err error) {
 		return false, err
 	}
 	index, _ := v.Applied()
+	fields := f.fields()
 	for i, msg := range msgs {
-		if err := f.message(a, m, msg, index); err != nil {
+		if err := f.message(a, m, msg, fields, index); err != nil {
 			return false, err
 		}
 		if f.body != nil || f.full() {
@@ -225,7 +233,7 @@ func (f *fetcher) next(m *raftfsm.Mailbox) (msgs []*pb.FetchedMessage, more bool
 }
 
 // message adds a message, and of its chunks what fits.
-func (f *fetcher) message(a *raftfsm.Account, m *raftfsm.Mailbox, msg *pb.FetchedMessage, index uint64) error {
+func (f *fetcher) message(a *raftfsm.Account, m *raftfsm.Mailbox, msg *pb.FetchedMessage, fields []protowire.Number, index uint64) (err error) {
 	var keywords []string
 	if table := m.Info().GetKeywords(); len(table) > f.keywords || len(f.out) == 0 && f.keywords == 0 {
 		keywords, f.keywords = table, len(table)
@@ -233,8 +241,12 @@ func (f *fetcher) message(a *raftfsm.Account, m *raftfsm.Mailbox, msg *pb.Fetche
 	wanted := f.req.GetEnvelope() || f.req.GetStructure() || f.req.GetEmail()
 	if f.req.GetBody() == pb.FetchRequest_BODY_UNSPECIFIED {
 		if wanted {
-			var err error
-			if msg.Email, err = a.EmailFields(msg.GetEmailId(), f.fields()...); err != nil {
+			if f.emails == nil {
+				if f.emails, err = a.Emails(); err != nil {
+					return err
+				}
+			}
+			if msg.Email, err = f.emails.Fields(msg.GetEmailId(), fields...); err != nil {
 				return err
 			}
 		}
