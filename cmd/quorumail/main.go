@@ -29,6 +29,7 @@ func main() { os.Exit(mainStatus()) }
 
 // mainStatus is main without the exit, so that what it defers is done.
 func mainStatus() int {
+	useBufferPool()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	// The first signal begins a clean stop. From then on signals have their default

@@ -49,6 +49,9 @@ func startPprof(addr string, log *slog.Logger) (stop func(), err error) {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	// What is contended for and waited for is only noted while someone may ask.
+	runtime.SetMutexProfileFraction(100)
+	runtime.SetBlockProfileRate(1_000_000)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
