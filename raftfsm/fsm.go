@@ -49,6 +49,8 @@ type Change struct {
 	Mailboxes []imapnum.MailboxID
 	// MailboxList: a mailbox or a subscription was made, renamed or removed.
 	MailboxList bool
+	// Metadata: an annotation was set or removed.
+	Metadata bool
 	// Deleted: the account is gone.
 	Deleted bool
 }
@@ -264,6 +266,8 @@ func (tx *tx) operation(acct *account, e *pb.Entry) (*pb.Result, error) {
 		return tx.collect(acct, op.Collect)
 	case *pb.Entry_CompactQueue:
 		return tx.compactQueue(acct, op.CompactQueue)
+	case *pb.Entry_SetMetadata:
+		return tx.setMetadata(acct, "", op.SetMetadata)
 	}
 	return refuse(pb.Code_CODE_INVALID, "unknown operation"), nil
 }

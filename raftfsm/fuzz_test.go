@@ -20,6 +20,7 @@ func FuzzApply(f *testing.F) {
 		{Account: alice, Op: &pb.Entry_RenameMailbox{RenameMailbox: &pb.RenameMailboxOp{From: "INBOX", To: "y"}}},
 		{Account: alice, Op: &pb.Entry_PutChunk{PutChunk: &pb.PutChunkOp{BodyId: session, Chunk: &pb.BodyChunk{Codec: 1, RawSize: 1, Data: []byte("x")}}}},
 		{Account: alice, Op: &pb.Entry_Collect{Collect: &pb.CollectOp{BodiesBefore: 1 << 60, Limit: 5}}},
+		annotation("INBOX", "/private/comment", "x", "/shared/a", nil),
 		{Account: alice, Op: &pb.Entry_DeleteAccount{}},
 	} {
 		e.Version = EntryVersion
@@ -73,6 +74,12 @@ func FuzzRecords(f *testing.F) {
 		_, _ = decodeUpload(b)
 		_, _ = decodeRemembered(b)
 		_, _ = decodeApplied(b)
+		_, _ = decodeMetadataUse(b)
+		if r, err := decodeMetadata(b); err == nil && !bytes.Equal(r.encode(), b) {
+			if again, err := decodeMetadata(r.encode()); err != nil || again.modSeq != r.modSeq || !bytes.Equal(again.value, r.value) {
+				t.Fatalf("annotation %+v: %+v, %v", r, again, err)
+			}
+		}
 		_, _ = decodeChunk(0, b)
 	})
 }

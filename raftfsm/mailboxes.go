@@ -124,6 +124,9 @@ func (tx *tx) deleteMailbox(a *account, op *pb.DeleteMailboxOp) (*pb.Result, err
 			return nil, err
 		}
 	}
+	if err := tx.dropMetadata(a, m.id); err != nil {
+		return nil, err
+	}
 	// UID 0 stands for the mailbox itself.
 	if err := tx.set(a.space.Retention(tx.applied.time, m.id, 0), nil); err != nil {
 		return nil, err
@@ -223,8 +226,18 @@ func (tx *tx) renameInbox(a *account, inbox *mailbox, to string, seed uint32) (*
 	if a.rec.lastUIDValidity == maxUIDValidity {
 		return refuse(pb.Code_CODE_UIDS_EXHAUSTED, "no UIDVALIDITY left"), nil
 	}
+	use, copied, err := tx.metadataToCopy(a, inbox.id)
+	if err != nil {
+		return nil, err
+	}
+	if use.full() {
+		return refuse(pb.Code_CODE_LIMIT, "no room to copy INBOX's annotations"), nil
+	}
 	m := tx.newMailbox(a, to, seed, "")
 	if err := tx.name(a, m); err != nil {
+		return nil, err
+	}
+	if err := tx.copyMetadata(a, use, copied, m.id); err != nil {
 		return nil, err
 	}
 	msgs, err := tx.messages(a, inbox, imapnum.SetOfRange(1, 1<<32-1))

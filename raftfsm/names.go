@@ -25,6 +25,11 @@ const (
 	maxKeywords       = 1000 // in a mailbox's table
 	maxKeyword        = 255  // octets
 	maxAppendMessages = 1000 // in one entry
+
+	maxMetadataSet    = 1000    // annotations in one entry
+	maxMetadataScope  = 100     // of one mailbox: shared, and private ones of each actor
+	maxMetadata       = 10_000  // of an account with all its mailboxes
+	maxMetadataOctets = 8 << 20 // of all their names and values
 )
 
 // canonName returns the one form of a mailbox name: NFC, INBOX in upper case as

@@ -116,7 +116,7 @@ func (p *pair) equal(what string, got, want any) {
 // step does one random thing to both and compares the results.
 func (p *pair) step() {
 	ok := pb.Code_CODE_OK
-	switch rapid.SampledFrom([]string{"append", "append", "append", "store", "store", "expunge", "churn", "churn", "copy", "copy", "create", "delete", "rename", "subscribe", "repeat", "deliver again", "garbage", "compact", "compact", "collect"}).Draw(p.T, "step") {
+	switch rapid.SampledFrom([]string{"append", "append", "append", "store", "store", "expunge", "churn", "churn", "copy", "copy", "create", "delete", "rename", "subscribe", "repeat", "deliver again", "garbage", "annotate", "annotate", "compact", "compact", "collect"}).Draw(p.T, "step") {
 	case "append":
 		name, flags := p.name(), p.flags()
 		e := p.m.mail(name, flags...)
@@ -237,6 +237,8 @@ func (p *pair) step() {
 			p.Fatal(err)
 		}
 		p.hashes[p.m.index] = p.m.f.hashForTest(p)
+	case "annotate":
+		p.annotate()
 	case "compact":
 		_, m := p.mailbox()
 		p.shortened[m.ID] = true
@@ -305,6 +307,7 @@ func (p *pair) compare() {
 		}
 		p.compareMailbox(name, box, want)
 	}
+	p.compareMetadata(a)
 }
 
 func (p *pair) compareMailbox(name string, box *Mailbox, want *model.Mailbox) {

@@ -103,6 +103,8 @@ func (x *transcript) run(c *command) (out string) {
 			out = x.messages(x.box(c).Retained)
 		case "changes":
 			out = x.changes(c)
+		case "annotations":
+			out = x.annotations()
 		default:
 			out = x.apply(x.request(c))
 		}
@@ -169,6 +171,17 @@ func (x *transcript) entry(c *command) *pb.Entry {
 		return &pb.Entry{Op: &pb.Entry_Expunge{Expunge: &pb.ExpungeOp{MailboxId: id(), Uids: set()}}}
 	case "copy", "move":
 		return &pb.Entry{Op: &pb.Entry_Copy{Copy: &pb.CopyOp{MailboxId: id(), Uids: set(), Destination: text("to"), Move: c.name == "move"}}}
+	case "annotate":
+		op := &pb.SetMetadataOp{Mailbox: c.arg("box", "INBOX")}
+		values := strings.Fields(text("values"))
+		for i, name := range strings.Fields(text("names")) {
+			e := &pb.MetadataEntry{Name: name}
+			if values[i] != "NIL" {
+				e.Value = []byte(values[i])
+			}
+			op.Entries = append(op.Entries, e)
+		}
+		return &pb.Entry{Op: &pb.Entry_SetMetadata{SetMetadata: op}}
 	case "collect":
 		before := c.number("before", x.time/1e9) * 1e9
 		return &pb.Entry{Op: &pb.Entry_Collect{Collect: &pb.CollectOp{
@@ -329,6 +342,18 @@ func (x *transcript) changes(c *command) string {
 		fmt.Fprintf(&b, "vanished %v\n", vanished)
 	}
 	return cmp.Or(b.String(), "nothing\n")
+}
+
+func (x *transcript) annotations() string {
+	var b strings.Builder
+	err := x.acct.AllMetadata("", func(id imapnum.MailboxID, e *pb.MetadataEntry) (bool, error) {
+		fmt.Fprintf(&b, "id=%d %s modseq=%d %s\n", id, e.GetName(), e.GetModSeq(), e.GetValue())
+		return true, nil
+	})
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	return cmp.Or(b.String(), "none\n")
 }
 
 // leap goes on with what a restart, a crash or another replica has.

@@ -37,10 +37,11 @@ type account struct {
 	// modSeq is what the current entry has taken, 0 if it has not yet.
 	modSeq imapnum.ModSeq
 
-	changed map[imapnum.MailboxID]bool
-	list    bool // the set of mailboxes or subscriptions changed
-	touched bool // something worth telling changed
-	deleted bool
+	changed  map[imapnum.MailboxID]bool
+	list     bool // the set of mailboxes or subscriptions changed
+	metadata bool // annotations changed
+	touched  bool // something worth telling changed
+	deleted  bool
 }
 
 // mailbox is a mailbox that the batch has to do with.
@@ -100,6 +101,25 @@ func scan(r pebble.Reader, start, end []byte, fn func(key, value []byte) (bool, 
 		return err
 	}
 	return it.Close()
+}
+
+// scanKeys does the same as scan without reading the values.
+func scanKeys(r pebble.Reader, start, end []byte, fn func(key []byte) (bool, error)) (err error) {
+	it, err := r.NewIter(&pebble.IterOptions{LowerBound: start, UpperBound: end})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if e := it.Close(); err == nil {
+			err = e
+		}
+	}()
+	for ok := it.First(); ok; ok = it.Next() {
+		if more, err := fn(it.Key()); err != nil || !more {
+			return err
+		}
+	}
+	return it.Error()
 }
 
 // account opens an account; it may not exist.
@@ -275,7 +295,7 @@ func (tx *tx) tell() {
 		}
 		c := Change{
 			Account: a.name, AppliedIndex: tx.applied.index, ModSeq: a.rec.modSeq,
-			MailboxList: a.list, Deleted: a.deleted,
+			MailboxList: a.list, Metadata: a.metadata, Deleted: a.deleted,
 		}
 		for id := range a.changed {
 			c.Mailboxes = append(c.Mailboxes, id)

@@ -37,6 +37,8 @@ const (
 	Thread      Kind = 'i' // messages by Message-ID: hash(16) thread id(8) email id(8)
 	Mailbox     Kind = 'm' // mailbox record: mailbox(8)
 	Name        Kind = 'n' // mailbox id by name
+	Metadata    Kind = 'o' // annotation: mailbox(8) then see Space.Metadata
+	MetadataUse Kind = 'p' // how many annotations there are, and when one changed
 	Expunge     Kind = 'q' // expunge queue: mailbox(8) modseq(8)
 	Retained    Kind = 'r' // expunged message: mailbox(8) uid(4)
 	Retention   Kind = 's' // order of expunges: time(8) mailbox(8) uid(4)

@@ -34,7 +34,11 @@ func TestLayoutIsFixed(t *testing.T) {
 		prefix + "75" + hex.EncodeToString(id):                                      s.Bytes(Upload, id),
 		prefix + "64" + hex.EncodeToString(append(id, id...)):                       s.Bytes(Delivery, append(id, id...)),
 		prefix + "69" + hex.EncodeToString(id) + "00000000000000070000000000000009": s.Thread(id, 7, 9),
-		prefix + "76c3a4":                                                           s.Bytes(Subscribed, []byte("ä")),
+		prefix + "6f000000000000000773" + "2f61":                                    s.Metadata(MetadataScope{Mailbox: 7, Shared: true}, "/a"),
+		prefix + "6f000000000000000770" + "00" + "2f61":                             s.Metadata(MetadataScope{Mailbox: 7}, "/a"),
+		prefix + "6f000000000000000770" + "0162" + "2f61":                           s.Metadata(MetadataScope{Mailbox: 7, Actor: "b"}, "/a"),
+		prefix + "70":     s.Key(MetadataUse),
+		prefix + "76c3a4": s.Bytes(Subscribed, []byte("ä")),
 	} {
 		if hex.EncodeToString(got) != want {
 			t.Errorf("got  %x\nwant %s", got, want)
@@ -120,6 +124,7 @@ func FuzzParse(f *testing.F) {
 	id := []byte("0123456789abcdef")
 	for _, key := range [][]byte{
 		s.UID(Message, 1, 2), s.Change(1, 2, 3), s.Expunge(1, 2), s.Retention(1, 2, 3), s.Body(id, 4), s.ID(Email, 5), s.Thread(id, 6, 7),
+		s.Metadata(MetadataScope{Mailbox: 1, Actor: "a"}, "/b"), s.Metadata(MetadataScope{Shared: true}, "/b"),
 	} {
 		f.Add(key)
 		f.Add(s.Rest(key))
@@ -156,6 +161,9 @@ func FuzzParse(f *testing.F) {
 		}
 		if hash, thread, email, err := ParseThread(key); err == nil {
 			same(Thread, s.Thread(hash, thread, email))
+		}
+		if scope, name, err := ParseMetadata(key); err == nil {
+			same(Metadata, s.Metadata(scope, name))
 		}
 		if id, err := ParseID(key); err == nil {
 			same(Email, s.ID(Email, id))

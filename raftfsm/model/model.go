@@ -25,7 +25,8 @@ type Mailbox struct {
 	HighestModSeq uint64
 	Messages      []Message
 	// Gone is every message that was ever expunged: UID and the modseq of that.
-	Gone map[uint32]uint64
+	Gone        map[uint32]uint64
+	Annotations map[string]Annotation // by name
 	// words are the keywords in the spelling in which they were first used.
 	words []string
 }
@@ -41,11 +42,13 @@ type Account struct {
 	lastID      uint64
 	lastEmail   uint64
 	uidValidity uint32
+	Annotations map[string]Annotation // of the account itself
+	AnnotatedAt uint64                // modseq of the last change of an annotation
 }
 
 // New returns an account with its INBOX, as CreateAccount makes it.
 func New(seed uint32) *Account {
-	a := &Account{Mailboxes: map[string]*Mailbox{}, Subscribed: map[string]bool{}, IDs: map[string][]string{}}
+	a := &Account{Mailboxes: map[string]*Mailbox{}, Subscribed: map[string]bool{}, IDs: map[string][]string{}, Annotations: map[string]Annotation{}}
 	a.ModSeq = 1
 	a.add("INBOX", seed)
 	return a
@@ -54,7 +57,7 @@ func New(seed uint32) *Account {
 func (a *Account) add(name string, seed uint32) *Mailbox {
 	a.lastID++
 	a.uidValidity = max(a.uidValidity+1, seed)
-	m := &Mailbox{ID: a.lastID, UIDValidity: a.uidValidity, UIDNext: 1, HighestModSeq: a.ModSeq, Gone: map[uint32]uint64{}}
+	m := &Mailbox{ID: a.lastID, UIDValidity: a.uidValidity, UIDNext: 1, HighestModSeq: a.ModSeq, Gone: map[uint32]uint64{}, Annotations: map[string]Annotation{}}
 	a.Mailboxes[name] = m
 	return m
 }
@@ -75,6 +78,9 @@ func (a *Account) Delete(name string) bool {
 		return false
 	}
 	a.ModSeq++
+	if len(a.Mailboxes[name].Annotations) > 0 {
+		a.AnnotatedAt = a.ModSeq
+	}
 	delete(a.Mailboxes, name)
 	return true
 }
@@ -89,6 +95,7 @@ func (a *Account) Rename(from, to string, seed uint32) bool {
 		a.ModSeq++
 		m := a.add(to, seed)
 		inbox := a.Mailboxes["INBOX"]
+		a.copyAnnotations(inbox, m)
 		for _, msg := range slices.Clone(inbox.Messages) {
 			a.insert(m, msg.Flags, msg.Body)
 			a.drop(inbox, msg.UID)

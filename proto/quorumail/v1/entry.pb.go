@@ -301,6 +301,7 @@ type Entry struct {
 	//	*Entry_PutChunk
 	//	*Entry_Collect
 	//	*Entry_CompactQueue
+	//	*Entry_SetMetadata
 	Op            isEntry_Op `protobuf_oneof:"op"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -497,6 +498,15 @@ func (x *Entry) GetCompactQueue() *CompactQueueOp {
 	return nil
 }
 
+func (x *Entry) GetSetMetadata() *SetMetadataOp {
+	if x != nil {
+		if x, ok := x.Op.(*Entry_SetMetadata); ok {
+			return x.SetMetadata
+		}
+	}
+	return nil
+}
+
 type isEntry_Op interface {
 	isEntry_Op()
 }
@@ -557,6 +567,10 @@ type Entry_CompactQueue struct {
 	CompactQueue *CompactQueueOp `protobuf:"bytes,23,opt,name=compact_queue,json=compactQueue,proto3,oneof"`
 }
 
+type Entry_SetMetadata struct {
+	SetMetadata *SetMetadataOp `protobuf:"bytes,25,opt,name=set_metadata,json=setMetadata,proto3,oneof"`
+}
+
 func (*Entry_CreateAccount) isEntry_Op() {}
 
 func (*Entry_SetCredentials) isEntry_Op() {}
@@ -584,6 +598,8 @@ func (*Entry_PutChunk) isEntry_Op() {}
 func (*Entry_Collect) isEntry_Op() {}
 
 func (*Entry_CompactQueue) isEntry_Op() {}
+
+func (*Entry_SetMetadata) isEntry_Op() {}
 
 // Creates an account with its INBOX. Refused with ACCOUNT_EXISTS if it is
 // there already.
@@ -1570,6 +1586,62 @@ func (x *CompactQueueOp) GetLimit() uint32 {
 	return 0
 }
 
+// RFC 5464, 4.3: sets annotations, and removes those without a value; all or
+// none.
+type SetMetadataOp struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty: the annotations of the account itself, which clients know as the
+	// server's. Of those only private ones can be set.
+	Mailbox       string           `protobuf:"bytes,1,opt,name=mailbox,proto3" json:"mailbox,omitempty"`
+	Entries       []*MetadataEntry `protobuf:"bytes,2,rep,name=entries,proto3" json:"entries,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetMetadataOp) Reset() {
+	*x = SetMetadataOp{}
+	mi := &file_quorumail_v1_entry_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetMetadataOp) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetMetadataOp) ProtoMessage() {}
+
+func (x *SetMetadataOp) ProtoReflect() protoreflect.Message {
+	mi := &file_quorumail_v1_entry_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetMetadataOp.ProtoReflect.Descriptor instead.
+func (*SetMetadataOp) Descriptor() ([]byte, []int) {
+	return file_quorumail_v1_entry_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *SetMetadataOp) GetMailbox() string {
+	if x != nil {
+		return x.Mailbox
+	}
+	return ""
+}
+
+func (x *SetMetadataOp) GetEntries() []*MetadataEntry {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
 // The result of one Entry. It is small, since the state machine remembers it:
 // what changed in detail is read with Changes.
 type Result struct {
@@ -1602,7 +1674,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_quorumail_v1_entry_proto_msgTypes[19]
+	mi := &file_quorumail_v1_entry_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1614,7 +1686,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_entry_proto_msgTypes[19]
+	mi := &file_quorumail_v1_entry_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1627,7 +1699,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_entry_proto_rawDescGZIP(), []int{19}
+	return file_quorumail_v1_entry_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Result) GetCode() Code {
@@ -1710,7 +1782,7 @@ const file_quorumail_v1_entry_proto_rawDesc = "" +
 	"\aentries\x18\x01 \x03(\v2\x13.quorumail.v1.EntryR\aentries\"A\n" +
 	"\tRequestId\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x1a\n" +
-	"\bsequence\x18\x02 \x01(\x04R\bsequence\"\xeb\a\n" +
+	"\bsequence\x18\x02 \x01(\x04R\bsequence\"\xad\b\n" +
 	"\x05Entry\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\tR\aaccount\x121\n" +
@@ -1730,7 +1802,8 @@ const file_quorumail_v1_entry_proto_rawDesc = "" +
 	"\x04copy\x18\x14 \x01(\v2\x14.quorumail.v1.CopyOpH\x00R\x04copy\x127\n" +
 	"\tput_chunk\x18\x15 \x01(\v2\x18.quorumail.v1.PutChunkOpH\x00R\bputChunk\x123\n" +
 	"\acollect\x18\x16 \x01(\v2\x17.quorumail.v1.CollectOpH\x00R\acollect\x12C\n" +
-	"\rcompact_queue\x18\x17 \x01(\v2\x1c.quorumail.v1.CompactQueueOpH\x00R\fcompactQueueB\x04\n" +
+	"\rcompact_queue\x18\x17 \x01(\v2\x1c.quorumail.v1.CompactQueueOpH\x00R\fcompactQueue\x12@\n" +
+	"\fset_metadata\x18\x19 \x01(\v2\x1b.quorumail.v1.SetMetadataOpH\x00R\vsetMetadataB\x04\n" +
 	"\x02op\"z\n" +
 	"\x0fCreateAccountOp\x12;\n" +
 	"\vcredentials\x18\x01 \x01(\v2\x19.quorumail.v1.CredentialsR\vcredentials\x12*\n" +
@@ -1813,7 +1886,10 @@ const file_quorumail_v1_entry_proto_rawDesc = "" +
 	"\n" +
 	"mailbox_id\x18\x01 \x01(\x04R\tmailboxId\x12\x1b\n" +
 	"\tnew_floor\x18\x02 \x01(\x04R\bnewFloor\x12\x14\n" +
-	"\x05limit\x18\x03 \x01(\rR\x05limit\"\xe8\x02\n" +
+	"\x05limit\x18\x03 \x01(\rR\x05limit\"`\n" +
+	"\rSetMetadataOp\x12\x18\n" +
+	"\amailbox\x18\x01 \x01(\tR\amailbox\x125\n" +
+	"\aentries\x18\x02 \x03(\v2\x1b.quorumail.v1.MetadataEntryR\aentries\"\xe8\x02\n" +
 	"\x06Result\x12&\n" +
 	"\x04code\x18\x01 \x01(\x0e2\x12.quorumail.v1.CodeR\x04code\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x12\x17\n" +
@@ -1858,7 +1934,7 @@ func file_quorumail_v1_entry_proto_rawDescGZIP() []byte {
 }
 
 var file_quorumail_v1_entry_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_quorumail_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_quorumail_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_quorumail_v1_entry_proto_goTypes = []any{
 	(Code)(0),                // 0: quorumail.v1.Code
 	(StoreOp_Mode)(0),        // 1: quorumail.v1.StoreOp.Mode
@@ -1881,10 +1957,12 @@ var file_quorumail_v1_entry_proto_goTypes = []any{
 	(*PutChunkOp)(nil),       // 18: quorumail.v1.PutChunkOp
 	(*CollectOp)(nil),        // 19: quorumail.v1.CollectOp
 	(*CompactQueueOp)(nil),   // 20: quorumail.v1.CompactQueueOp
-	(*Result)(nil),           // 21: quorumail.v1.Result
-	(*Email)(nil),            // 22: quorumail.v1.Email
-	(*BodyChunk)(nil),        // 23: quorumail.v1.BodyChunk
-	(*UidSet)(nil),           // 24: quorumail.v1.UidSet
+	(*SetMetadataOp)(nil),    // 21: quorumail.v1.SetMetadataOp
+	(*Result)(nil),           // 22: quorumail.v1.Result
+	(*Email)(nil),            // 23: quorumail.v1.Email
+	(*BodyChunk)(nil),        // 24: quorumail.v1.BodyChunk
+	(*UidSet)(nil),           // 25: quorumail.v1.UidSet
+	(*MetadataEntry)(nil),    // 26: quorumail.v1.MetadataEntry
 }
 var file_quorumail_v1_entry_proto_depIdxs = []int32{
 	4,  // 0: quorumail.v1.EntryBatch.entries:type_name -> quorumail.v1.Entry
@@ -1903,25 +1981,27 @@ var file_quorumail_v1_entry_proto_depIdxs = []int32{
 	18, // 13: quorumail.v1.Entry.put_chunk:type_name -> quorumail.v1.PutChunkOp
 	19, // 14: quorumail.v1.Entry.collect:type_name -> quorumail.v1.CollectOp
 	20, // 15: quorumail.v1.Entry.compact_queue:type_name -> quorumail.v1.CompactQueueOp
-	6,  // 16: quorumail.v1.CreateAccountOp.credentials:type_name -> quorumail.v1.Credentials
-	6,  // 17: quorumail.v1.SetCredentialsOp.credentials:type_name -> quorumail.v1.Credentials
-	14, // 18: quorumail.v1.AppendOp.messages:type_name -> quorumail.v1.AppendMessage
-	22, // 19: quorumail.v1.AppendMessage.email:type_name -> quorumail.v1.Email
-	23, // 20: quorumail.v1.AppendMessage.inline:type_name -> quorumail.v1.BodyChunk
-	24, // 21: quorumail.v1.StoreOp.uids:type_name -> quorumail.v1.UidSet
-	1,  // 22: quorumail.v1.StoreOp.mode:type_name -> quorumail.v1.StoreOp.Mode
-	24, // 23: quorumail.v1.ExpungeOp.uids:type_name -> quorumail.v1.UidSet
-	24, // 24: quorumail.v1.CopyOp.uids:type_name -> quorumail.v1.UidSet
-	23, // 25: quorumail.v1.PutChunkOp.chunk:type_name -> quorumail.v1.BodyChunk
-	0,  // 26: quorumail.v1.Result.code:type_name -> quorumail.v1.Code
-	24, // 27: quorumail.v1.Result.uids:type_name -> quorumail.v1.UidSet
-	24, // 28: quorumail.v1.Result.source_uids:type_name -> quorumail.v1.UidSet
-	24, // 29: quorumail.v1.Result.overtaken:type_name -> quorumail.v1.UidSet
-	30, // [30:30] is the sub-list for method output_type
-	30, // [30:30] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	21, // 16: quorumail.v1.Entry.set_metadata:type_name -> quorumail.v1.SetMetadataOp
+	6,  // 17: quorumail.v1.CreateAccountOp.credentials:type_name -> quorumail.v1.Credentials
+	6,  // 18: quorumail.v1.SetCredentialsOp.credentials:type_name -> quorumail.v1.Credentials
+	14, // 19: quorumail.v1.AppendOp.messages:type_name -> quorumail.v1.AppendMessage
+	23, // 20: quorumail.v1.AppendMessage.email:type_name -> quorumail.v1.Email
+	24, // 21: quorumail.v1.AppendMessage.inline:type_name -> quorumail.v1.BodyChunk
+	25, // 22: quorumail.v1.StoreOp.uids:type_name -> quorumail.v1.UidSet
+	1,  // 23: quorumail.v1.StoreOp.mode:type_name -> quorumail.v1.StoreOp.Mode
+	25, // 24: quorumail.v1.ExpungeOp.uids:type_name -> quorumail.v1.UidSet
+	25, // 25: quorumail.v1.CopyOp.uids:type_name -> quorumail.v1.UidSet
+	24, // 26: quorumail.v1.PutChunkOp.chunk:type_name -> quorumail.v1.BodyChunk
+	26, // 27: quorumail.v1.SetMetadataOp.entries:type_name -> quorumail.v1.MetadataEntry
+	0,  // 28: quorumail.v1.Result.code:type_name -> quorumail.v1.Code
+	25, // 29: quorumail.v1.Result.uids:type_name -> quorumail.v1.UidSet
+	25, // 30: quorumail.v1.Result.source_uids:type_name -> quorumail.v1.UidSet
+	25, // 31: quorumail.v1.Result.overtaken:type_name -> quorumail.v1.UidSet
+	32, // [32:32] is the sub-list for method output_type
+	32, // [32:32] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_quorumail_v1_entry_proto_init() }
@@ -1945,6 +2025,7 @@ func file_quorumail_v1_entry_proto_init() {
 		(*Entry_PutChunk)(nil),
 		(*Entry_Collect)(nil),
 		(*Entry_CompactQueue)(nil),
+		(*Entry_SetMetadata)(nil),
 	}
 	file_quorumail_v1_entry_proto_msgTypes[13].OneofWrappers = []any{}
 	type x struct{}
@@ -1953,7 +2034,7 @@ func file_quorumail_v1_entry_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quorumail_v1_entry_proto_rawDesc), len(file_quorumail_v1_entry_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   20,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

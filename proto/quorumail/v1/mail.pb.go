@@ -890,6 +890,70 @@ func (x *MailboxInfo) GetExpungeFloor() uint64 {
 	return 0
 }
 
+// An annotation (RFC 5464, 3).
+type MetadataEntry struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Entry names have no case: this is the lower one, as "/private/comment".
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Absent: NIL, which is no value.
+	Value []byte `protobuf:"bytes,2,opt,name=value,proto3,oneof" json:"value,omitempty"`
+	// The account's modseq under which it was last set; not given to set it.
+	ModSeq        uint64 `protobuf:"varint,3,opt,name=mod_seq,json=modSeq,proto3" json:"mod_seq,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MetadataEntry) Reset() {
+	*x = MetadataEntry{}
+	mi := &file_quorumail_v1_mail_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MetadataEntry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MetadataEntry) ProtoMessage() {}
+
+func (x *MetadataEntry) ProtoReflect() protoreflect.Message {
+	mi := &file_quorumail_v1_mail_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MetadataEntry.ProtoReflect.Descriptor instead.
+func (*MetadataEntry) Descriptor() ([]byte, []int) {
+	return file_quorumail_v1_mail_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *MetadataEntry) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *MetadataEntry) GetValue() []byte {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+func (x *MetadataEntry) GetModSeq() uint64 {
+	if x != nil {
+		return x.ModSeq
+	}
+	return 0
+}
+
 // The changeable state of one message.
 type MessageState struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
@@ -905,7 +969,7 @@ type MessageState struct {
 
 func (x *MessageState) Reset() {
 	*x = MessageState{}
-	mi := &file_quorumail_v1_mail_proto_msgTypes[8]
+	mi := &file_quorumail_v1_mail_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -917,7 +981,7 @@ func (x *MessageState) String() string {
 func (*MessageState) ProtoMessage() {}
 
 func (x *MessageState) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_mail_proto_msgTypes[8]
+	mi := &file_quorumail_v1_mail_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -930,7 +994,7 @@ func (x *MessageState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MessageState.ProtoReflect.Descriptor instead.
 func (*MessageState) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_mail_proto_rawDescGZIP(), []int{8}
+	return file_quorumail_v1_mail_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *MessageState) GetUid() uint32 {
@@ -1058,7 +1122,12 @@ const file_quorumail_v1_mail_proto_rawDesc = "" +
 	"subscribed\x18\f \x01(\bR\n" +
 	"subscribed\x12\x1a\n" +
 	"\bkeywords\x18\r \x03(\tR\bkeywords\x12#\n" +
-	"\rexpunge_floor\x18\x0e \x01(\x04R\fexpungeFloor\"x\n" +
+	"\rexpunge_floor\x18\x0e \x01(\x04R\fexpungeFloor\"a\n" +
+	"\rMetadataEntry\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x19\n" +
+	"\x05value\x18\x02 \x01(\fH\x00R\x05value\x88\x01\x01\x12\x17\n" +
+	"\amod_seq\x18\x03 \x01(\x04R\x06modSeqB\b\n" +
+	"\x06_value\"x\n" +
 	"\fMessageState\x12\x10\n" +
 	"\x03uid\x18\x01 \x01(\rR\x03uid\x12\x17\n" +
 	"\amod_seq\x18\x02 \x01(\x04R\x06modSeq\x12!\n" +
@@ -1083,18 +1152,19 @@ func file_quorumail_v1_mail_proto_rawDescGZIP() []byte {
 }
 
 var file_quorumail_v1_mail_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_quorumail_v1_mail_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_quorumail_v1_mail_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_quorumail_v1_mail_proto_goTypes = []any{
-	(Codec)(0),           // 0: quorumail.v1.Codec
-	(*UidSet)(nil),       // 1: quorumail.v1.UidSet
-	(*Address)(nil),      // 2: quorumail.v1.Address
-	(*Envelope)(nil),     // 3: quorumail.v1.Envelope
-	(*Param)(nil),        // 4: quorumail.v1.Param
-	(*BodyPart)(nil),     // 5: quorumail.v1.BodyPart
-	(*Email)(nil),        // 6: quorumail.v1.Email
-	(*BodyChunk)(nil),    // 7: quorumail.v1.BodyChunk
-	(*MailboxInfo)(nil),  // 8: quorumail.v1.MailboxInfo
-	(*MessageState)(nil), // 9: quorumail.v1.MessageState
+	(Codec)(0),            // 0: quorumail.v1.Codec
+	(*UidSet)(nil),        // 1: quorumail.v1.UidSet
+	(*Address)(nil),       // 2: quorumail.v1.Address
+	(*Envelope)(nil),      // 3: quorumail.v1.Envelope
+	(*Param)(nil),         // 4: quorumail.v1.Param
+	(*BodyPart)(nil),      // 5: quorumail.v1.BodyPart
+	(*Email)(nil),         // 6: quorumail.v1.Email
+	(*BodyChunk)(nil),     // 7: quorumail.v1.BodyChunk
+	(*MailboxInfo)(nil),   // 8: quorumail.v1.MailboxInfo
+	(*MetadataEntry)(nil), // 9: quorumail.v1.MetadataEntry
+	(*MessageState)(nil),  // 10: quorumail.v1.MessageState
 }
 var file_quorumail_v1_mail_proto_depIdxs = []int32{
 	2,  // 0: quorumail.v1.Envelope.from:type_name -> quorumail.v1.Address
@@ -1125,13 +1195,14 @@ func file_quorumail_v1_mail_proto_init() {
 	file_quorumail_v1_mail_proto_msgTypes[1].OneofWrappers = []any{}
 	file_quorumail_v1_mail_proto_msgTypes[2].OneofWrappers = []any{}
 	file_quorumail_v1_mail_proto_msgTypes[4].OneofWrappers = []any{}
+	file_quorumail_v1_mail_proto_msgTypes[8].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quorumail_v1_mail_proto_rawDesc), len(file_quorumail_v1_mail_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   9,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -2384,6 +2384,264 @@ func (x *SearchResponse) GetLastModSeq() uint64 {
 	return 0
 }
 
+type GetMetadataRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Route *Route                 `protobuf:"bytes,1,opt,name=route,proto3" json:"route,omitempty"`
+	Level *ReadLevel             `protobuf:"bytes,2,opt,name=level,proto3" json:"level,omitempty"`
+	// Whose private annotations are meant; empty: those of the account's owner.
+	Actor string `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
+	// Empty: the annotations of the account itself.
+	Mailbox string `protobuf:"bytes,4,opt,name=mailbox,proto3" json:"mailbox,omitempty"`
+	// Those of all mailboxes and of the account itself, if any has changed since
+	// since_mod_seq; mailbox is not looked at.
+	All         bool   `protobuf:"varint,5,opt,name=all,proto3" json:"all,omitempty"`
+	SinceModSeq uint64 `protobuf:"varint,6,opt,name=since_mod_seq,json=sinceModSeq,proto3" json:"since_mod_seq,omitempty"`
+	// Entry names in lower case, and how many levels below each are wanted too
+	// (RFC 5464, 4.2.2). No names: all.
+	Entries []string `protobuf:"bytes,7,rep,name=entries,proto3" json:"entries,omitempty"`
+	Depth   uint32   `protobuf:"varint,8,opt,name=depth,proto3" json:"depth,omitempty"`
+	// Values are not wanted.
+	NamesOnly bool `protobuf:"varint,9,opt,name=names_only,json=namesOnly,proto3" json:"names_only,omitempty"`
+	// Larger values are left out (RFC 5464, 4.2.1). Absent: none are.
+	MaxSize       *uint64 `protobuf:"varint,10,opt,name=max_size,json=maxSize,proto3,oneof" json:"max_size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetMetadataRequest) Reset() {
+	*x = GetMetadataRequest{}
+	mi := &file_quorumail_v1_store_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetMetadataRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetMetadataRequest) ProtoMessage() {}
+
+func (x *GetMetadataRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorumail_v1_store_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetMetadataRequest.ProtoReflect.Descriptor instead.
+func (*GetMetadataRequest) Descriptor() ([]byte, []int) {
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *GetMetadataRequest) GetRoute() *Route {
+	if x != nil {
+		return x.Route
+	}
+	return nil
+}
+
+func (x *GetMetadataRequest) GetLevel() *ReadLevel {
+	if x != nil {
+		return x.Level
+	}
+	return nil
+}
+
+func (x *GetMetadataRequest) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *GetMetadataRequest) GetMailbox() string {
+	if x != nil {
+		return x.Mailbox
+	}
+	return ""
+}
+
+func (x *GetMetadataRequest) GetAll() bool {
+	if x != nil {
+		return x.All
+	}
+	return false
+}
+
+func (x *GetMetadataRequest) GetSinceModSeq() uint64 {
+	if x != nil {
+		return x.SinceModSeq
+	}
+	return 0
+}
+
+func (x *GetMetadataRequest) GetEntries() []string {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
+func (x *GetMetadataRequest) GetDepth() uint32 {
+	if x != nil {
+		return x.Depth
+	}
+	return 0
+}
+
+func (x *GetMetadataRequest) GetNamesOnly() bool {
+	if x != nil {
+		return x.NamesOnly
+	}
+	return false
+}
+
+func (x *GetMetadataRequest) GetMaxSize() uint64 {
+	if x != nil && x.MaxSize != nil {
+		return *x.MaxSize
+	}
+	return 0
+}
+
+type GetMetadataResponse struct {
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	AppliedIndex uint64                 `protobuf:"varint,1,opt,name=applied_index,json=appliedIndex,proto3" json:"applied_index,omitempty"`
+	// The account's modseq when an annotation was last changed, 0 if none ever was.
+	ModSeq uint64 `protobuf:"varint,2,opt,name=mod_seq,json=modSeq,proto3" json:"mod_seq,omitempty"`
+	// By mailbox id; one can stand in several responses in a row.
+	Mailboxes []*MailboxMetadata `protobuf:"bytes,3,rep,name=mailboxes,proto3" json:"mailboxes,omitempty"`
+	// Octets of the largest value that max_size has left out.
+	Longest       uint64 `protobuf:"varint,4,opt,name=longest,proto3" json:"longest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetMetadataResponse) Reset() {
+	*x = GetMetadataResponse{}
+	mi := &file_quorumail_v1_store_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetMetadataResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetMetadataResponse) ProtoMessage() {}
+
+func (x *GetMetadataResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorumail_v1_store_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetMetadataResponse.ProtoReflect.Descriptor instead.
+func (*GetMetadataResponse) Descriptor() ([]byte, []int) {
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *GetMetadataResponse) GetAppliedIndex() uint64 {
+	if x != nil {
+		return x.AppliedIndex
+	}
+	return 0
+}
+
+func (x *GetMetadataResponse) GetModSeq() uint64 {
+	if x != nil {
+		return x.ModSeq
+	}
+	return 0
+}
+
+func (x *GetMetadataResponse) GetMailboxes() []*MailboxMetadata {
+	if x != nil {
+		return x.Mailboxes
+	}
+	return nil
+}
+
+func (x *GetMetadataResponse) GetLongest() uint64 {
+	if x != nil {
+		return x.Longest
+	}
+	return 0
+}
+
+// Annotations of one mailbox.
+type MailboxMetadata struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Both empty: of the account itself.
+	MailboxId uint64 `protobuf:"varint,1,opt,name=mailbox_id,json=mailboxId,proto3" json:"mailbox_id,omitempty"`
+	Mailbox   string `protobuf:"bytes,2,opt,name=mailbox,proto3" json:"mailbox,omitempty"`
+	// Private ones first, ascending by name.
+	Entries       []*MetadataEntry `protobuf:"bytes,3,rep,name=entries,proto3" json:"entries,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MailboxMetadata) Reset() {
+	*x = MailboxMetadata{}
+	mi := &file_quorumail_v1_store_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MailboxMetadata) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MailboxMetadata) ProtoMessage() {}
+
+func (x *MailboxMetadata) ProtoReflect() protoreflect.Message {
+	mi := &file_quorumail_v1_store_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MailboxMetadata.ProtoReflect.Descriptor instead.
+func (*MailboxMetadata) Descriptor() ([]byte, []int) {
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *MailboxMetadata) GetMailboxId() uint64 {
+	if x != nil {
+		return x.MailboxId
+	}
+	return 0
+}
+
+func (x *MailboxMetadata) GetMailbox() string {
+	if x != nil {
+		return x.Mailbox
+	}
+	return ""
+}
+
+func (x *MailboxMetadata) GetEntries() []*MetadataEntry {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
 // Subscribes to an account, or ends a subscription. The stream is opened to one
 // shard's replica; all its accounts are of that shard.
 type WatchRequest struct {
@@ -2405,7 +2663,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[28]
+	mi := &file_quorumail_v1_store_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2417,7 +2675,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[28]
+	mi := &file_quorumail_v1_store_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2430,7 +2688,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{28}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *WatchRequest) GetWatchId() uint64 {
@@ -2473,14 +2731,16 @@ type WatchResponse struct {
 	// The set of mailboxes, names or subscriptions changed.
 	MailboxList bool `protobuf:"varint,5,opt,name=mailbox_list,json=mailboxList,proto3" json:"mailbox_list,omitempty"`
 	// The watch cannot go on (the account moved or does not exist).
-	Error         *ErrorDetail `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`
+	Error *ErrorDetail `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`
+	// Annotations changed.
+	Metadata      bool `protobuf:"varint,7,opt,name=metadata,proto3" json:"metadata,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[29]
+	mi := &file_quorumail_v1_store_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2492,7 +2752,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[29]
+	mi := &file_quorumail_v1_store_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2505,7 +2765,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{29}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *WatchResponse) GetWatchId() uint64 {
@@ -2550,6 +2810,13 @@ func (x *WatchResponse) GetError() *ErrorDetail {
 	return nil
 }
 
+func (x *WatchResponse) GetMetadata() bool {
+	if x != nil {
+		return x.Metadata
+	}
+	return false
+}
+
 type HashShardRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Shard         uint32                 `protobuf:"varint,1,opt,name=shard,proto3" json:"shard,omitempty"`
@@ -2559,7 +2826,7 @@ type HashShardRequest struct {
 
 func (x *HashShardRequest) Reset() {
 	*x = HashShardRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[30]
+	mi := &file_quorumail_v1_store_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2571,7 +2838,7 @@ func (x *HashShardRequest) String() string {
 func (*HashShardRequest) ProtoMessage() {}
 
 func (x *HashShardRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[30]
+	mi := &file_quorumail_v1_store_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2584,7 +2851,7 @@ func (x *HashShardRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HashShardRequest.ProtoReflect.Descriptor instead.
 func (*HashShardRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{30}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *HashShardRequest) GetShard() uint32 {
@@ -2605,7 +2872,7 @@ type HashShardResponse struct {
 
 func (x *HashShardResponse) Reset() {
 	*x = HashShardResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[31]
+	mi := &file_quorumail_v1_store_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2617,7 +2884,7 @@ func (x *HashShardResponse) String() string {
 func (*HashShardResponse) ProtoMessage() {}
 
 func (x *HashShardResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[31]
+	mi := &file_quorumail_v1_store_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2630,7 +2897,7 @@ func (x *HashShardResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HashShardResponse.ProtoReflect.Descriptor instead.
 func (*HashShardResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{31}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *HashShardResponse) GetAppliedIndex() uint64 {
@@ -2662,7 +2929,7 @@ type NodeStatusRequest struct {
 
 func (x *NodeStatusRequest) Reset() {
 	*x = NodeStatusRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[32]
+	mi := &file_quorumail_v1_store_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2674,7 +2941,7 @@ func (x *NodeStatusRequest) String() string {
 func (*NodeStatusRequest) ProtoMessage() {}
 
 func (x *NodeStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[32]
+	mi := &file_quorumail_v1_store_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2687,7 +2954,7 @@ func (x *NodeStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeStatusRequest.ProtoReflect.Descriptor instead.
 func (*NodeStatusRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{32}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{35}
 }
 
 type NodeStatusResponse struct {
@@ -2700,7 +2967,7 @@ type NodeStatusResponse struct {
 
 func (x *NodeStatusResponse) Reset() {
 	*x = NodeStatusResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[33]
+	mi := &file_quorumail_v1_store_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2712,7 +2979,7 @@ func (x *NodeStatusResponse) String() string {
 func (*NodeStatusResponse) ProtoMessage() {}
 
 func (x *NodeStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[33]
+	mi := &file_quorumail_v1_store_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2725,7 +2992,7 @@ func (x *NodeStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeStatusResponse.ProtoReflect.Descriptor instead.
 func (*NodeStatusResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{33}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *NodeStatusResponse) GetNodeId() string {
@@ -2758,7 +3025,7 @@ type ReplicaStatus struct {
 
 func (x *ReplicaStatus) Reset() {
 	*x = ReplicaStatus{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[34]
+	mi := &file_quorumail_v1_store_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2770,7 +3037,7 @@ func (x *ReplicaStatus) String() string {
 func (*ReplicaStatus) ProtoMessage() {}
 
 func (x *ReplicaStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[34]
+	mi := &file_quorumail_v1_store_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2783,7 +3050,7 @@ func (x *ReplicaStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicaStatus.ProtoReflect.Descriptor instead.
 func (*ReplicaStatus) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{34}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ReplicaStatus) GetShard() uint32 {
@@ -2846,7 +3113,7 @@ type TransferLeadershipRequest struct {
 
 func (x *TransferLeadershipRequest) Reset() {
 	*x = TransferLeadershipRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[35]
+	mi := &file_quorumail_v1_store_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2858,7 +3125,7 @@ func (x *TransferLeadershipRequest) String() string {
 func (*TransferLeadershipRequest) ProtoMessage() {}
 
 func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[35]
+	mi := &file_quorumail_v1_store_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2871,7 +3138,7 @@ func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipRequest.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{35}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *TransferLeadershipRequest) GetShard() uint32 {
@@ -2896,7 +3163,7 @@ type TransferLeadershipResponse struct {
 
 func (x *TransferLeadershipResponse) Reset() {
 	*x = TransferLeadershipResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[36]
+	mi := &file_quorumail_v1_store_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2908,7 +3175,7 @@ func (x *TransferLeadershipResponse) String() string {
 func (*TransferLeadershipResponse) ProtoMessage() {}
 
 func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[36]
+	mi := &file_quorumail_v1_store_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2921,7 +3188,7 @@ func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipResponse.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{36}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{39}
 }
 
 var File_quorumail_v1_store_proto protoreflect.FileDescriptor
@@ -3110,12 +3377,36 @@ const file_quorumail_v1_store_proto_rawDesc = "" +
 	"\x0fhighest_mod_seq\x18\x03 \x01(\x04R\rhighestModSeq\x12\"\n" +
 	"\rfirst_mod_seq\x18\x04 \x01(\x04R\vfirstModSeq\x12 \n" +
 	"\flast_mod_seq\x18\x05 \x01(\x04R\n" +
-	"lastModSeq\"\x95\x01\n" +
+	"lastModSeq\"\xd0\x02\n" +
+	"\x12GetMetadataRequest\x12)\n" +
+	"\x05route\x18\x01 \x01(\v2\x13.quorumail.v1.RouteR\x05route\x12-\n" +
+	"\x05level\x18\x02 \x01(\v2\x17.quorumail.v1.ReadLevelR\x05level\x12\x14\n" +
+	"\x05actor\x18\x03 \x01(\tR\x05actor\x12\x18\n" +
+	"\amailbox\x18\x04 \x01(\tR\amailbox\x12\x10\n" +
+	"\x03all\x18\x05 \x01(\bR\x03all\x12\"\n" +
+	"\rsince_mod_seq\x18\x06 \x01(\x04R\vsinceModSeq\x12\x18\n" +
+	"\aentries\x18\a \x03(\tR\aentries\x12\x14\n" +
+	"\x05depth\x18\b \x01(\rR\x05depth\x12\x1d\n" +
+	"\n" +
+	"names_only\x18\t \x01(\bR\tnamesOnly\x12\x1e\n" +
+	"\bmax_size\x18\n" +
+	" \x01(\x04H\x00R\amaxSize\x88\x01\x01B\v\n" +
+	"\t_max_size\"\xaa\x01\n" +
+	"\x13GetMetadataResponse\x12#\n" +
+	"\rapplied_index\x18\x01 \x01(\x04R\fappliedIndex\x12\x17\n" +
+	"\amod_seq\x18\x02 \x01(\x04R\x06modSeq\x12;\n" +
+	"\tmailboxes\x18\x03 \x03(\v2\x1d.quorumail.v1.MailboxMetadataR\tmailboxes\x12\x18\n" +
+	"\alongest\x18\x04 \x01(\x04R\alongest\"\x81\x01\n" +
+	"\x0fMailboxMetadata\x12\x1d\n" +
+	"\n" +
+	"mailbox_id\x18\x01 \x01(\x04R\tmailboxId\x12\x18\n" +
+	"\amailbox\x18\x02 \x01(\tR\amailbox\x125\n" +
+	"\aentries\x18\x03 \x03(\v2\x1b.quorumail.v1.MetadataEntryR\aentries\"\x95\x01\n" +
 	"\fWatchRequest\x12\x19\n" +
 	"\bwatch_id\x18\x01 \x01(\x04R\awatchId\x12)\n" +
 	"\x05route\x18\x02 \x01(\v2\x13.quorumail.v1.RouteR\x05route\x12\"\n" +
 	"\rsince_mod_seq\x18\x03 \x01(\x04R\vsinceModSeq\x12\x1b\n" +
-	"\tmin_index\x18\x04 \x01(\x04R\bminIndex\"\xdd\x01\n" +
+	"\tmin_index\x18\x04 \x01(\x04R\bminIndex\"\xf9\x01\n" +
 	"\rWatchResponse\x12\x19\n" +
 	"\bwatch_id\x18\x01 \x01(\x04R\awatchId\x12#\n" +
 	"\rapplied_index\x18\x02 \x01(\x04R\fappliedIndex\x12\x17\n" +
@@ -3123,7 +3414,8 @@ const file_quorumail_v1_store_proto_rawDesc = "" +
 	"\vmailbox_ids\x18\x04 \x03(\x04R\n" +
 	"mailboxIds\x12!\n" +
 	"\fmailbox_list\x18\x05 \x01(\bR\vmailboxList\x12/\n" +
-	"\x05error\x18\x06 \x01(\v2\x19.quorumail.v1.ErrorDetailR\x05error\"(\n" +
+	"\x05error\x18\x06 \x01(\v2\x19.quorumail.v1.ErrorDetailR\x05error\x12\x1a\n" +
+	"\bmetadata\x18\a \x01(\bR\bmetadata\"(\n" +
 	"\x10HashShardRequest\x12\x14\n" +
 	"\x05shard\x18\x01 \x01(\rR\x05shard\"d\n" +
 	"\x11HashShardResponse\x12#\n" +
@@ -3145,7 +3437,7 @@ const file_quorumail_v1_store_proto_rawDesc = "" +
 	"\x19TransferLeadershipRequest\x12\x14\n" +
 	"\x05shard\x18\x01 \x01(\rR\x05shard\x12\x0e\n" +
 	"\x02to\x18\x02 \x01(\tR\x02to\"\x1c\n" +
-	"\x1aTransferLeadershipResponse2\xbb\x05\n" +
+	"\x1aTransferLeadershipResponse2\x91\x06\n" +
 	"\fStoreService\x12F\n" +
 	"\aPropose\x12\x1c.quorumail.v1.ProposeRequest\x1a\x1d.quorumail.v1.ProposeResponse\x12O\n" +
 	"\n" +
@@ -3155,7 +3447,8 @@ const file_quorumail_v1_store_proto_rawDesc = "" +
 	"\aChanges\x12\x1c.quorumail.v1.ChangesRequest\x1a\x1d.quorumail.v1.ChangesResponse0\x01\x12B\n" +
 	"\x05Fetch\x12\x1a.quorumail.v1.FetchRequest\x1a\x1b.quorumail.v1.FetchResponse0\x01\x12I\n" +
 	"\bGetFlags\x12\x1d.quorumail.v1.GetFlagsRequest\x1a\x1e.quorumail.v1.GetFlagsResponse\x12C\n" +
-	"\x06Search\x12\x1b.quorumail.v1.SearchRequest\x1a\x1c.quorumail.v1.SearchResponse\x12D\n" +
+	"\x06Search\x12\x1b.quorumail.v1.SearchRequest\x1a\x1c.quorumail.v1.SearchResponse\x12T\n" +
+	"\vGetMetadata\x12 .quorumail.v1.GetMetadataRequest\x1a!.quorumail.v1.GetMetadataResponse0\x01\x12D\n" +
 	"\x05Watch\x12\x1a.quorumail.v1.WatchRequest\x1a\x1b.quorumail.v1.WatchResponse(\x010\x012\x96\x02\n" +
 	"\fAdminService\x12L\n" +
 	"\tHashShard\x12\x1e.quorumail.v1.HashShardRequest\x1a\x1f.quorumail.v1.HashShardResponse\x12O\n" +
@@ -3176,7 +3469,7 @@ func file_quorumail_v1_store_proto_rawDescGZIP() []byte {
 }
 
 var file_quorumail_v1_store_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_quorumail_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
+var file_quorumail_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
 var file_quorumail_v1_store_proto_goTypes = []any{
 	(ErrorDetail_Kind)(0),              // 0: quorumail.v1.ErrorDetail.Kind
 	(FetchRequest_Body)(0),             // 1: quorumail.v1.FetchRequest.Body
@@ -3208,111 +3501,121 @@ var file_quorumail_v1_store_proto_goTypes = []any{
 	(*HeaderKey)(nil),                  // 27: quorumail.v1.HeaderKey
 	(*DateKey)(nil),                    // 28: quorumail.v1.DateKey
 	(*SearchResponse)(nil),             // 29: quorumail.v1.SearchResponse
-	(*WatchRequest)(nil),               // 30: quorumail.v1.WatchRequest
-	(*WatchResponse)(nil),              // 31: quorumail.v1.WatchResponse
-	(*HashShardRequest)(nil),           // 32: quorumail.v1.HashShardRequest
-	(*HashShardResponse)(nil),          // 33: quorumail.v1.HashShardResponse
-	(*NodeStatusRequest)(nil),          // 34: quorumail.v1.NodeStatusRequest
-	(*NodeStatusResponse)(nil),         // 35: quorumail.v1.NodeStatusResponse
-	(*ReplicaStatus)(nil),              // 36: quorumail.v1.ReplicaStatus
-	(*TransferLeadershipRequest)(nil),  // 37: quorumail.v1.TransferLeadershipRequest
-	(*TransferLeadershipResponse)(nil), // 38: quorumail.v1.TransferLeadershipResponse
-	(*Entry)(nil),                      // 39: quorumail.v1.Entry
-	(*Result)(nil),                     // 40: quorumail.v1.Result
-	(*Credentials)(nil),                // 41: quorumail.v1.Credentials
-	(*MailboxInfo)(nil),                // 42: quorumail.v1.MailboxInfo
-	(*UidSet)(nil),                     // 43: quorumail.v1.UidSet
-	(*MessageState)(nil),               // 44: quorumail.v1.MessageState
-	(*BodyChunk)(nil),                  // 45: quorumail.v1.BodyChunk
-	(*Email)(nil),                      // 46: quorumail.v1.Email
+	(*GetMetadataRequest)(nil),         // 30: quorumail.v1.GetMetadataRequest
+	(*GetMetadataResponse)(nil),        // 31: quorumail.v1.GetMetadataResponse
+	(*MailboxMetadata)(nil),            // 32: quorumail.v1.MailboxMetadata
+	(*WatchRequest)(nil),               // 33: quorumail.v1.WatchRequest
+	(*WatchResponse)(nil),              // 34: quorumail.v1.WatchResponse
+	(*HashShardRequest)(nil),           // 35: quorumail.v1.HashShardRequest
+	(*HashShardResponse)(nil),          // 36: quorumail.v1.HashShardResponse
+	(*NodeStatusRequest)(nil),          // 37: quorumail.v1.NodeStatusRequest
+	(*NodeStatusResponse)(nil),         // 38: quorumail.v1.NodeStatusResponse
+	(*ReplicaStatus)(nil),              // 39: quorumail.v1.ReplicaStatus
+	(*TransferLeadershipRequest)(nil),  // 40: quorumail.v1.TransferLeadershipRequest
+	(*TransferLeadershipResponse)(nil), // 41: quorumail.v1.TransferLeadershipResponse
+	(*Entry)(nil),                      // 42: quorumail.v1.Entry
+	(*Result)(nil),                     // 43: quorumail.v1.Result
+	(*Credentials)(nil),                // 44: quorumail.v1.Credentials
+	(*MailboxInfo)(nil),                // 45: quorumail.v1.MailboxInfo
+	(*UidSet)(nil),                     // 46: quorumail.v1.UidSet
+	(*MessageState)(nil),               // 47: quorumail.v1.MessageState
+	(*BodyChunk)(nil),                  // 48: quorumail.v1.BodyChunk
+	(*Email)(nil),                      // 49: quorumail.v1.Email
+	(*MetadataEntry)(nil),              // 50: quorumail.v1.MetadataEntry
 }
 var file_quorumail_v1_store_proto_depIdxs = []int32{
 	0,  // 0: quorumail.v1.ErrorDetail.kind:type_name -> quorumail.v1.ErrorDetail.Kind
 	2,  // 1: quorumail.v1.ProposeRequest.route:type_name -> quorumail.v1.Route
-	39, // 2: quorumail.v1.ProposeRequest.entry:type_name -> quorumail.v1.Entry
-	40, // 3: quorumail.v1.ProposeResponse.result:type_name -> quorumail.v1.Result
+	42, // 2: quorumail.v1.ProposeRequest.entry:type_name -> quorumail.v1.Entry
+	43, // 3: quorumail.v1.ProposeResponse.result:type_name -> quorumail.v1.Result
 	2,  // 4: quorumail.v1.GetAccountRequest.route:type_name -> quorumail.v1.Route
 	3,  // 5: quorumail.v1.GetAccountRequest.level:type_name -> quorumail.v1.ReadLevel
-	41, // 6: quorumail.v1.GetAccountResponse.credentials:type_name -> quorumail.v1.Credentials
+	44, // 6: quorumail.v1.GetAccountResponse.credentials:type_name -> quorumail.v1.Credentials
 	2,  // 7: quorumail.v1.ListMailboxesRequest.route:type_name -> quorumail.v1.Route
 	3,  // 8: quorumail.v1.ListMailboxesRequest.level:type_name -> quorumail.v1.ReadLevel
-	42, // 9: quorumail.v1.ListMailboxesResponse.mailboxes:type_name -> quorumail.v1.MailboxInfo
+	45, // 9: quorumail.v1.ListMailboxesResponse.mailboxes:type_name -> quorumail.v1.MailboxInfo
 	2,  // 10: quorumail.v1.OpenMailboxRequest.route:type_name -> quorumail.v1.Route
 	3,  // 11: quorumail.v1.OpenMailboxRequest.level:type_name -> quorumail.v1.ReadLevel
 	12, // 12: quorumail.v1.OpenMailboxRequest.since:type_name -> quorumail.v1.Since
-	43, // 13: quorumail.v1.Since.known:type_name -> quorumail.v1.UidSet
+	46, // 13: quorumail.v1.Since.known:type_name -> quorumail.v1.UidSet
 	14, // 14: quorumail.v1.OpenMailboxResponse.opened:type_name -> quorumail.v1.OpenedMailbox
 	17, // 15: quorumail.v1.OpenMailboxResponse.changes:type_name -> quorumail.v1.ChangeBatch
-	42, // 16: quorumail.v1.OpenedMailbox.info:type_name -> quorumail.v1.MailboxInfo
-	43, // 17: quorumail.v1.OpenedMailbox.uids:type_name -> quorumail.v1.UidSet
+	45, // 16: quorumail.v1.OpenedMailbox.info:type_name -> quorumail.v1.MailboxInfo
+	46, // 17: quorumail.v1.OpenedMailbox.uids:type_name -> quorumail.v1.UidSet
 	2,  // 18: quorumail.v1.ChangesRequest.route:type_name -> quorumail.v1.Route
 	3,  // 19: quorumail.v1.ChangesRequest.level:type_name -> quorumail.v1.ReadLevel
 	12, // 20: quorumail.v1.ChangesRequest.since:type_name -> quorumail.v1.Since
-	42, // 21: quorumail.v1.ChangesResponse.info:type_name -> quorumail.v1.MailboxInfo
+	45, // 21: quorumail.v1.ChangesResponse.info:type_name -> quorumail.v1.MailboxInfo
 	17, // 22: quorumail.v1.ChangesResponse.changes:type_name -> quorumail.v1.ChangeBatch
-	44, // 23: quorumail.v1.ChangeBatch.changed:type_name -> quorumail.v1.MessageState
-	43, // 24: quorumail.v1.ChangeBatch.vanished:type_name -> quorumail.v1.UidSet
+	47, // 23: quorumail.v1.ChangeBatch.changed:type_name -> quorumail.v1.MessageState
+	46, // 24: quorumail.v1.ChangeBatch.vanished:type_name -> quorumail.v1.UidSet
 	2,  // 25: quorumail.v1.FetchRequest.route:type_name -> quorumail.v1.Route
 	3,  // 26: quorumail.v1.FetchRequest.level:type_name -> quorumail.v1.ReadLevel
-	43, // 27: quorumail.v1.FetchRequest.uids:type_name -> quorumail.v1.UidSet
+	46, // 27: quorumail.v1.FetchRequest.uids:type_name -> quorumail.v1.UidSet
 	1,  // 28: quorumail.v1.FetchRequest.body:type_name -> quorumail.v1.FetchRequest.Body
 	20, // 29: quorumail.v1.FetchResponse.message:type_name -> quorumail.v1.FetchedMessage
-	45, // 30: quorumail.v1.FetchResponse.chunk:type_name -> quorumail.v1.BodyChunk
+	48, // 30: quorumail.v1.FetchResponse.chunk:type_name -> quorumail.v1.BodyChunk
 	20, // 31: quorumail.v1.FetchResponse.messages:type_name -> quorumail.v1.FetchedMessage
-	44, // 32: quorumail.v1.FetchedMessage.state:type_name -> quorumail.v1.MessageState
-	46, // 33: quorumail.v1.FetchedMessage.email:type_name -> quorumail.v1.Email
+	47, // 32: quorumail.v1.FetchedMessage.state:type_name -> quorumail.v1.MessageState
+	49, // 33: quorumail.v1.FetchedMessage.email:type_name -> quorumail.v1.Email
 	2,  // 34: quorumail.v1.GetFlagsRequest.route:type_name -> quorumail.v1.Route
 	3,  // 35: quorumail.v1.GetFlagsRequest.level:type_name -> quorumail.v1.ReadLevel
-	43, // 36: quorumail.v1.GetFlagsRequest.uids:type_name -> quorumail.v1.UidSet
-	43, // 37: quorumail.v1.GetFlagsResponse.uids:type_name -> quorumail.v1.UidSet
+	46, // 36: quorumail.v1.GetFlagsRequest.uids:type_name -> quorumail.v1.UidSet
+	46, // 37: quorumail.v1.GetFlagsResponse.uids:type_name -> quorumail.v1.UidSet
 	23, // 38: quorumail.v1.GetFlagsResponse.flagged:type_name -> quorumail.v1.FlaggedSet
-	43, // 39: quorumail.v1.FlaggedSet.uids:type_name -> quorumail.v1.UidSet
+	46, // 39: quorumail.v1.FlaggedSet.uids:type_name -> quorumail.v1.UidSet
 	2,  // 40: quorumail.v1.SearchRequest.route:type_name -> quorumail.v1.Route
 	3,  // 41: quorumail.v1.SearchRequest.level:type_name -> quorumail.v1.ReadLevel
 	25, // 42: quorumail.v1.SearchRequest.key:type_name -> quorumail.v1.SearchKey
-	43, // 43: quorumail.v1.SearchRequest.within:type_name -> quorumail.v1.UidSet
+	46, // 43: quorumail.v1.SearchRequest.within:type_name -> quorumail.v1.UidSet
 	26, // 44: quorumail.v1.SearchKey.and:type_name -> quorumail.v1.SearchKeyList
 	26, // 45: quorumail.v1.SearchKey.or:type_name -> quorumail.v1.SearchKeyList
 	25, // 46: quorumail.v1.SearchKey.not:type_name -> quorumail.v1.SearchKey
-	43, // 47: quorumail.v1.SearchKey.uids:type_name -> quorumail.v1.UidSet
+	46, // 47: quorumail.v1.SearchKey.uids:type_name -> quorumail.v1.UidSet
 	27, // 48: quorumail.v1.SearchKey.header:type_name -> quorumail.v1.HeaderKey
 	28, // 49: quorumail.v1.SearchKey.internal_date:type_name -> quorumail.v1.DateKey
 	28, // 50: quorumail.v1.SearchKey.sent_date:type_name -> quorumail.v1.DateKey
 	28, // 51: quorumail.v1.SearchKey.save_date:type_name -> quorumail.v1.DateKey
 	25, // 52: quorumail.v1.SearchKeyList.keys:type_name -> quorumail.v1.SearchKey
-	43, // 53: quorumail.v1.SearchResponse.uids:type_name -> quorumail.v1.UidSet
-	2,  // 54: quorumail.v1.WatchRequest.route:type_name -> quorumail.v1.Route
-	4,  // 55: quorumail.v1.WatchResponse.error:type_name -> quorumail.v1.ErrorDetail
-	36, // 56: quorumail.v1.NodeStatusResponse.replicas:type_name -> quorumail.v1.ReplicaStatus
-	5,  // 57: quorumail.v1.StoreService.Propose:input_type -> quorumail.v1.ProposeRequest
-	7,  // 58: quorumail.v1.StoreService.GetAccount:input_type -> quorumail.v1.GetAccountRequest
-	9,  // 59: quorumail.v1.StoreService.ListMailboxes:input_type -> quorumail.v1.ListMailboxesRequest
-	11, // 60: quorumail.v1.StoreService.OpenMailbox:input_type -> quorumail.v1.OpenMailboxRequest
-	15, // 61: quorumail.v1.StoreService.Changes:input_type -> quorumail.v1.ChangesRequest
-	18, // 62: quorumail.v1.StoreService.Fetch:input_type -> quorumail.v1.FetchRequest
-	21, // 63: quorumail.v1.StoreService.GetFlags:input_type -> quorumail.v1.GetFlagsRequest
-	24, // 64: quorumail.v1.StoreService.Search:input_type -> quorumail.v1.SearchRequest
-	30, // 65: quorumail.v1.StoreService.Watch:input_type -> quorumail.v1.WatchRequest
-	32, // 66: quorumail.v1.AdminService.HashShard:input_type -> quorumail.v1.HashShardRequest
-	34, // 67: quorumail.v1.AdminService.NodeStatus:input_type -> quorumail.v1.NodeStatusRequest
-	37, // 68: quorumail.v1.AdminService.TransferLeadership:input_type -> quorumail.v1.TransferLeadershipRequest
-	6,  // 69: quorumail.v1.StoreService.Propose:output_type -> quorumail.v1.ProposeResponse
-	8,  // 70: quorumail.v1.StoreService.GetAccount:output_type -> quorumail.v1.GetAccountResponse
-	10, // 71: quorumail.v1.StoreService.ListMailboxes:output_type -> quorumail.v1.ListMailboxesResponse
-	13, // 72: quorumail.v1.StoreService.OpenMailbox:output_type -> quorumail.v1.OpenMailboxResponse
-	16, // 73: quorumail.v1.StoreService.Changes:output_type -> quorumail.v1.ChangesResponse
-	19, // 74: quorumail.v1.StoreService.Fetch:output_type -> quorumail.v1.FetchResponse
-	22, // 75: quorumail.v1.StoreService.GetFlags:output_type -> quorumail.v1.GetFlagsResponse
-	29, // 76: quorumail.v1.StoreService.Search:output_type -> quorumail.v1.SearchResponse
-	31, // 77: quorumail.v1.StoreService.Watch:output_type -> quorumail.v1.WatchResponse
-	33, // 78: quorumail.v1.AdminService.HashShard:output_type -> quorumail.v1.HashShardResponse
-	35, // 79: quorumail.v1.AdminService.NodeStatus:output_type -> quorumail.v1.NodeStatusResponse
-	38, // 80: quorumail.v1.AdminService.TransferLeadership:output_type -> quorumail.v1.TransferLeadershipResponse
-	69, // [69:81] is the sub-list for method output_type
-	57, // [57:69] is the sub-list for method input_type
-	57, // [57:57] is the sub-list for extension type_name
-	57, // [57:57] is the sub-list for extension extendee
-	0,  // [0:57] is the sub-list for field type_name
+	46, // 53: quorumail.v1.SearchResponse.uids:type_name -> quorumail.v1.UidSet
+	2,  // 54: quorumail.v1.GetMetadataRequest.route:type_name -> quorumail.v1.Route
+	3,  // 55: quorumail.v1.GetMetadataRequest.level:type_name -> quorumail.v1.ReadLevel
+	32, // 56: quorumail.v1.GetMetadataResponse.mailboxes:type_name -> quorumail.v1.MailboxMetadata
+	50, // 57: quorumail.v1.MailboxMetadata.entries:type_name -> quorumail.v1.MetadataEntry
+	2,  // 58: quorumail.v1.WatchRequest.route:type_name -> quorumail.v1.Route
+	4,  // 59: quorumail.v1.WatchResponse.error:type_name -> quorumail.v1.ErrorDetail
+	39, // 60: quorumail.v1.NodeStatusResponse.replicas:type_name -> quorumail.v1.ReplicaStatus
+	5,  // 61: quorumail.v1.StoreService.Propose:input_type -> quorumail.v1.ProposeRequest
+	7,  // 62: quorumail.v1.StoreService.GetAccount:input_type -> quorumail.v1.GetAccountRequest
+	9,  // 63: quorumail.v1.StoreService.ListMailboxes:input_type -> quorumail.v1.ListMailboxesRequest
+	11, // 64: quorumail.v1.StoreService.OpenMailbox:input_type -> quorumail.v1.OpenMailboxRequest
+	15, // 65: quorumail.v1.StoreService.Changes:input_type -> quorumail.v1.ChangesRequest
+	18, // 66: quorumail.v1.StoreService.Fetch:input_type -> quorumail.v1.FetchRequest
+	21, // 67: quorumail.v1.StoreService.GetFlags:input_type -> quorumail.v1.GetFlagsRequest
+	24, // 68: quorumail.v1.StoreService.Search:input_type -> quorumail.v1.SearchRequest
+	30, // 69: quorumail.v1.StoreService.GetMetadata:input_type -> quorumail.v1.GetMetadataRequest
+	33, // 70: quorumail.v1.StoreService.Watch:input_type -> quorumail.v1.WatchRequest
+	35, // 71: quorumail.v1.AdminService.HashShard:input_type -> quorumail.v1.HashShardRequest
+	37, // 72: quorumail.v1.AdminService.NodeStatus:input_type -> quorumail.v1.NodeStatusRequest
+	40, // 73: quorumail.v1.AdminService.TransferLeadership:input_type -> quorumail.v1.TransferLeadershipRequest
+	6,  // 74: quorumail.v1.StoreService.Propose:output_type -> quorumail.v1.ProposeResponse
+	8,  // 75: quorumail.v1.StoreService.GetAccount:output_type -> quorumail.v1.GetAccountResponse
+	10, // 76: quorumail.v1.StoreService.ListMailboxes:output_type -> quorumail.v1.ListMailboxesResponse
+	13, // 77: quorumail.v1.StoreService.OpenMailbox:output_type -> quorumail.v1.OpenMailboxResponse
+	16, // 78: quorumail.v1.StoreService.Changes:output_type -> quorumail.v1.ChangesResponse
+	19, // 79: quorumail.v1.StoreService.Fetch:output_type -> quorumail.v1.FetchResponse
+	22, // 80: quorumail.v1.StoreService.GetFlags:output_type -> quorumail.v1.GetFlagsResponse
+	29, // 81: quorumail.v1.StoreService.Search:output_type -> quorumail.v1.SearchResponse
+	31, // 82: quorumail.v1.StoreService.GetMetadata:output_type -> quorumail.v1.GetMetadataResponse
+	34, // 83: quorumail.v1.StoreService.Watch:output_type -> quorumail.v1.WatchResponse
+	36, // 84: quorumail.v1.AdminService.HashShard:output_type -> quorumail.v1.HashShardResponse
+	38, // 85: quorumail.v1.AdminService.NodeStatus:output_type -> quorumail.v1.NodeStatusResponse
+	41, // 86: quorumail.v1.AdminService.TransferLeadership:output_type -> quorumail.v1.TransferLeadershipResponse
+	74, // [74:87] is the sub-list for method output_type
+	61, // [61:74] is the sub-list for method input_type
+	61, // [61:61] is the sub-list for extension type_name
+	61, // [61:61] is the sub-list for extension extendee
+	0,  // [0:61] is the sub-list for field type_name
 }
 
 func init() { file_quorumail_v1_store_proto_init() }
@@ -3348,13 +3651,14 @@ func file_quorumail_v1_store_proto_init() {
 		(*SearchKey_ThreadId)(nil),
 	}
 	file_quorumail_v1_store_proto_msgTypes[26].OneofWrappers = []any{}
+	file_quorumail_v1_store_proto_msgTypes[28].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quorumail_v1_store_proto_rawDesc), len(file_quorumail_v1_store_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   37,
+			NumMessages:   40,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

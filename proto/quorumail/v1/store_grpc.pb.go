@@ -33,6 +33,7 @@ const (
 	StoreService_Fetch_FullMethodName         = "/quorumail.v1.StoreService/Fetch"
 	StoreService_GetFlags_FullMethodName      = "/quorumail.v1.StoreService/GetFlags"
 	StoreService_Search_FullMethodName        = "/quorumail.v1.StoreService/Search"
+	StoreService_GetMetadata_FullMethodName   = "/quorumail.v1.StoreService/GetMetadata"
 	StoreService_Watch_FullMethodName         = "/quorumail.v1.StoreService/Watch"
 )
 
@@ -62,6 +63,9 @@ type StoreServiceClient interface {
 	GetFlags(ctx context.Context, in *GetFlagsRequest, opts ...grpc.CallOption) (*GetFlagsResponse, error)
 	// UIDs that match.
 	Search(ctx context.Context, in *SearchRequest, opts ...grpc.CallOption) (*SearchResponse, error)
+	// Annotations of mailboxes. The first response has applied_index and mod_seq,
+	// also if there are none.
+	GetMetadata(ctx context.Context, in *GetMetadataRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[GetMetadataResponse], error)
 	// Tells when accounts change. One stream serves any number of accounts.
 	Watch(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[WatchRequest, WatchResponse], error)
 }
@@ -181,9 +185,28 @@ func (c *storeServiceClient) Search(ctx context.Context, in *SearchRequest, opts
 	return out, nil
 }
 
+func (c *storeServiceClient) GetMetadata(ctx context.Context, in *GetMetadataRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[GetMetadataResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &StoreService_ServiceDesc.Streams[3], StoreService_GetMetadata_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[GetMetadataRequest, GetMetadataResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type StoreService_GetMetadataClient = grpc.ServerStreamingClient[GetMetadataResponse]
+
 func (c *storeServiceClient) Watch(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[WatchRequest, WatchResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &StoreService_ServiceDesc.Streams[3], StoreService_Watch_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &StoreService_ServiceDesc.Streams[4], StoreService_Watch_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -220,6 +243,9 @@ type StoreServiceServer interface {
 	GetFlags(context.Context, *GetFlagsRequest) (*GetFlagsResponse, error)
 	// UIDs that match.
 	Search(context.Context, *SearchRequest) (*SearchResponse, error)
+	// Annotations of mailboxes. The first response has applied_index and mod_seq,
+	// also if there are none.
+	GetMetadata(*GetMetadataRequest, grpc.ServerStreamingServer[GetMetadataResponse]) error
 	// Tells when accounts change. One stream serves any number of accounts.
 	Watch(grpc.BidiStreamingServer[WatchRequest, WatchResponse]) error
 	mustEmbedUnimplementedStoreServiceServer()
@@ -255,6 +281,9 @@ func (UnimplementedStoreServiceServer) GetFlags(context.Context, *GetFlagsReques
 }
 func (UnimplementedStoreServiceServer) Search(context.Context, *SearchRequest) (*SearchResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Search not implemented")
+}
+func (UnimplementedStoreServiceServer) GetMetadata(*GetMetadataRequest, grpc.ServerStreamingServer[GetMetadataResponse]) error {
+	return status.Error(codes.Unimplemented, "method GetMetadata not implemented")
 }
 func (UnimplementedStoreServiceServer) Watch(grpc.BidiStreamingServer[WatchRequest, WatchResponse]) error {
 	return status.Error(codes.Unimplemented, "method Watch not implemented")
@@ -403,6 +432,17 @@ func _StoreService_Search_Handler(srv interface{}, ctx context.Context, dec func
 	return interceptor(ctx, in, info, handler)
 }
 
+func _StoreService_GetMetadata_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(GetMetadataRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(StoreServiceServer).GetMetadata(m, &grpc.GenericServerStream[GetMetadataRequest, GetMetadataResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type StoreService_GetMetadataServer = grpc.ServerStreamingServer[GetMetadataResponse]
+
 func _StoreService_Watch_Handler(srv interface{}, stream grpc.ServerStream) error {
 	return srv.(StoreServiceServer).Watch(&grpc.GenericServerStream[WatchRequest, WatchResponse]{ServerStream: stream})
 }
@@ -452,6 +492,11 @@ var StoreService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "Fetch",
 			Handler:       _StoreService_Fetch_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "GetMetadata",
+			Handler:       _StoreService_GetMetadata_Handler,
 			ServerStreams: true,
 		},
 		{
