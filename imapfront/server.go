@@ -44,6 +44,10 @@ type Config struct {
 	Log *slog.Logger
 	// Version is told to clients that ask.
 	Version string
+	// Comment and Admin are told to clients that ask for the server's annotations:
+	// a note for all users, and the URI of who runs it (RFC 5464, 3.2.1.1). Empty:
+	// there is none.
+	Comment, Admin string
 }
 
 // Server is an IMAP frontend. Its methods may be called from any goroutine.
@@ -86,12 +90,23 @@ func New(cfg Config) (*Server, error) {
 		Storage:  func(account string) session.Store { return cfg.Client.Session(account) },
 		Verifier: auth.New(), TLS: cfg.TLS, Limits: cfg.Limits,
 		LoginTimeout: cfg.LoginTimeout, IdleTimeout: cfg.IdleTimeout, WriteTimeout: cfg.WriteTimeout,
-		Log: cfg.Log, Version: cfg.Version,
+		Log: cfg.Log, Version: cfg.Version, Metadata: serverMetadata(cfg),
 	}}
 	s.mu.listeners = make(map[net.Listener]struct{})
 	s.mu.conns = make(map[*session.Conn]context.CancelFunc)
 	s.mu.perIP = make(map[string]int)
 	return s, nil
+}
+
+// serverMetadata returns the server's shared annotations.
+func serverMetadata(cfg Config) map[string]string {
+	all := make(map[string]string)
+	for name, value := range map[string]string{"/shared/comment": cfg.Comment, "/shared/admin": cfg.Admin} {
+		if value != "" {
+			all[name] = value
+		}
+	}
+	return all
 }
 
 func setDefault(d *time.Duration, v time.Duration) {

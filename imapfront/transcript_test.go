@@ -19,7 +19,7 @@ import (
 // front starts a frontend of a cluster on a loopback port.
 func front(t testing.TB, c *nodetest.Cluster, change func(*imapfront.Config)) (addr string, srv *imapfront.Server) {
 	t.Helper()
-	cfg := imapfront.Config{Client: c.Client(t), Version: "test"}
+	cfg := imapfront.Config{Client: c.Client(t), Version: "test", Comment: "Shared comment", Admin: "mailto:postmaster@example.org"}
 	if change != nil {
 		change(&cfg)
 	}
@@ -112,7 +112,8 @@ func TestTranscriptsWithLeaderKilled(t *testing.T) {
 	addr, _ := front(t, c, nil)
 	all := scripts(t)
 	for n, name := range []string{
-		"append-multi", "condstore-unchangedsince", "expunge-not-during-fetch", "idle", "move-vanished", "qresync-select",
+		"append-multi", "condstore-unchangedsince", "expunge-not-during-fetch", "idle", "metadata-unsolicited", "move-vanished",
+		"objectid-threadid-immutable", "qresync-select",
 		"qresync-uid-fetch-vanished", "rename", "search-keys", "searchres", "store-told-to-others", "vanished-only-shown",
 	} {
 		s := all[name]

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/url"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,6 +28,10 @@ type frontConfig struct {
 	IMAP  string `yaml:"imap"`
 	IMAPS string `yaml:"imaps"`
 	LMTP  string `yaml:"lmtp"`
+	// Comment and Admin are told to mail clients that ask for the server's
+	// annotations: a note for all users, and the URI of who runs it.
+	Comment string `yaml:"comment"`
+	Admin   string `yaml:"admin"`
 	// TLS is what mail clients see. Without it, passwords travel in the clear.
 	TLS clientTLS `yaml:"tls"`
 	// Cluster secures the connections to the nodes.
@@ -68,6 +73,11 @@ func (c *frontConfig) validateListeners(op string) error {
 			return fmt.Errorf("%s: %s %q: %w", op, name, addr, err)
 		}
 	}
+	if c.Admin != "" {
+		if u, err := url.Parse(c.Admin); err != nil || u.Scheme == "" {
+			return fmt.Errorf("%s: admin: %q is no URI", op, c.Admin)
+		}
+	}
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
 		return fmt.Errorf("%s: TLS needs both certificate and key", op)
 	}
@@ -102,6 +112,8 @@ Prints "ready" when it has reached all shards of the cluster and listens.`,
 			override(flags, "imap", &cfg.IMAP, given.IMAP)
 			override(flags, "imaps", &cfg.IMAPS, given.IMAPS)
 			override(flags, "lmtp", &cfg.LMTP, given.LMTP)
+			override(flags, "comment", &cfg.Comment, given.Comment)
+			override(flags, "admin", &cfg.Admin, given.Admin)
 			override(flags, "tls-cert", &cfg.TLS.Cert, given.TLS.Cert)
 			override(flags, "tls-key", &cfg.TLS.Key, given.TLS.Key)
 			given.Cluster.override(flags, &cfg.Cluster)
@@ -126,6 +138,8 @@ Prints "ready" when it has reached all shards of the cluster and listens.`,
 	flags.StringVar(&given.IMAP, "imap", "", "`address` for IMAP, with STARTTLS if there is a certificate")
 	flags.StringVar(&given.IMAPS, "imaps", "", "`address` for IMAP over TLS")
 	flags.StringVar(&given.LMTP, "lmtp", "", "`address` for LMTP")
+	flags.StringVar(&given.Comment, "comment", "", "`text` for all users, which IMAP clients see as the server's comment")
+	flags.StringVar(&given.Admin, "admin", "", "`URI` of who runs the server, as mailto:postmaster@example.org, for IMAP clients that ask")
 	flags.StringVar(&given.TLS.Cert, "tls-cert", "", "PEM `file` of the certificate chain that mail clients see")
 	flags.StringVar(&given.TLS.Key, "tls-key", "", "PEM `file` of its key")
 	given.Cluster.addFlags(flags)

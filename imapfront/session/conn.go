@@ -34,6 +34,9 @@ type Config struct {
 	Log *slog.Logger
 	// Version is told by ID.
 	Version string
+	// Metadata is the server's shared annotations, by name in lower case (RFC 5464,
+	// 3.2.1.1).
+	Metadata map[string]string
 }
 
 // maxErrors is how many bad commands in a row a connection may send; one that
@@ -66,7 +69,9 @@ type Conn struct {
 	state state
 	store Store
 	box   *mailbox // of state selected
-	tag   string   // of the command under way
+	// annotations is what the client knows of, if it has enabled METADATA.
+	annotations *annotations
+	tag         string // of the command under way
 
 	condstore, qresync, rev2, utf8, uidonly bool
 	errors                                  int // bad commands in a row
@@ -115,6 +120,7 @@ func (c *Conn) Serve(ctx context.Context) {
 	defer stop()
 	defer func() { _ = c.net.Close() }() // nothing more is expected of it
 	defer c.leave()
+	defer c.disableMetadata()
 	defer c.contain()
 	c.w.Status("*", "OK", "CAPABILITY "+c.capabilities(), "Quorumail ready")
 	if err := c.w.Flush(); err != nil {
@@ -273,6 +279,7 @@ func (c *Conn) execute(ctx context.Context, cmd wire.Command) error {
 	case wire.Noop:
 		return c.noop(ctx, "NOOP")
 	}
+	c.tellMetadata(ctx, false)
 	switch {
 	case c.state == notAuthenticated:
 		return c.executeNotAuthenticated(ctx, cmd)
@@ -311,7 +318,7 @@ func (c *Conn) wrongState(text string) error {
 func (c *Conn) executeAuthenticated(ctx context.Context, cmd wire.Command) error {
 	switch cmd := cmd.(type) {
 	case wire.Enable:
-		return c.enable(cmd)
+		return c.enable(ctx, cmd)
 	case wire.Select:
 		return c.doSelect(ctx, cmd)
 	case wire.Create:
@@ -326,6 +333,10 @@ func (c *Conn) executeAuthenticated(ctx context.Context, cmd wire.Command) error
 		return c.list(ctx, cmd)
 	case wire.Status:
 		return c.status(ctx, cmd)
+	case wire.GetMetadata:
+		return c.getMetadata(ctx, cmd)
+	case wire.SetMetadata:
+		return c.setMetadata(ctx, cmd)
 	case wire.Append:
 		return c.append(ctx, cmd)
 	case wire.Namespace:

@@ -37,6 +37,7 @@ type Store interface {
 	Changes(ctx context.Context, mailboxID uint64, since *pb.Since, linearizable bool) (*pb.MailboxInfo, []*pb.ChangeBatch, error)
 	Fetch(ctx context.Context, req *pb.FetchRequest, fn func(*pb.FetchResponse) error) error
 	GetFlags(ctx context.Context, mailboxID uint64, uids *pb.UidSet) (*pb.GetFlagsResponse, error)
+	Metadata(ctx context.Context, req *pb.GetMetadataRequest, linearizable bool) (*pb.GetMetadataResponse, error)
 	Search(ctx context.Context, req *pb.SearchRequest) (*pb.SearchResponse, error)
 	Watch(ctx context.Context, since uint64, fn func(*pb.WatchResponse)) error
 }

@@ -20,6 +20,7 @@ func (c *Conn) idle(ctx context.Context) error {
 		}
 		c.tell(true)
 	}
+	c.tellMetadata(ctx, true)
 	if err := c.w.Flush(); err != nil {
 		return err
 	}
@@ -63,11 +64,13 @@ func (c *Conn) idle(ctx context.Context) error {
 				continue
 			}
 			c.tell(true)
-			if err := c.w.Flush(); err != nil {
-				_ = c.net.Close() // ends the reader
-				<-lines
-				return err
-			}
+		case <-c.metadataWake():
+			c.tellMetadata(ctx, false)
+		}
+		if err := c.w.Flush(); err != nil {
+			_ = c.net.Close() // ends the reader
+			<-lines
+			return err
 		}
 	}
 }

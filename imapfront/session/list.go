@@ -82,6 +82,12 @@ func (c *Conn) list(ctx context.Context, cmd wire.List) error {
 		c.lsub(cmd, hierarchy(l))
 		return c.ok("", "LSUB done")
 	}
+	var metadata func(*pb.MailboxInfo)
+	if cmd.Return.Metadata != nil {
+		if metadata, err = c.listedMetadata(ctx, cmd.Return.Metadata); err != nil {
+			return c.fail(name, err)
+		}
+	}
 	for _, e := range hierarchy(l) {
 		if !matches(cmd, e.name) {
 			continue
@@ -97,6 +103,9 @@ func (c *Conn) list(ctx context.Context, cmd wire.List) error {
 		c.w.CRLF()
 		if cmd.Return.Status != nil && e.info != nil {
 			c.statusLine(e.info, cmd.Return.Status)
+		}
+		if metadata != nil && e.info != nil {
+			metadata(e.info)
 		}
 	}
 	return c.ok("", name+" done")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/quorumail/quorumail/imapfront/auth"
@@ -27,6 +28,7 @@ func (c *Conn) capabilities() string {
 	return strings.Join(append(caps, "IDLE", "NAMESPACE", "CHILDREN", "UIDPLUS", "UNSELECT", "MOVE", "ESEARCH", "SEARCHRES",
 		"WITHIN", "LIST-EXTENDED", "LIST-STATUS", "SPECIAL-USE", "CREATE-SPECIAL-USE", "STATUS=SIZE", "CONDSTORE",
 		"QRESYNC", "BINARY", "MULTIAPPEND", "OBJECTID", "SAVEDATE", "PREVIEW", "UTF8=ACCEPT", "UNAUTHENTICATE", "UIDONLY",
+		"METADATA", "LIST-METADATA",
 		"APPENDLIMIT="+uitoa(uint64(c.cfg.Limits.Append))), " ")
 }
 
@@ -107,6 +109,7 @@ func (c *Conn) credentials(ctx context.Context, account string) (*pb.Credentials
 // unauthenticate is RFC 8437: back to the state after the greeting.
 func (c *Conn) unauthenticate() error {
 	c.leave()
+	c.disableMetadata()
 	c.state, c.store = notAuthenticated, nil
 	c.condstore, c.qresync, c.rev2, c.uidonly = false, false, false, false
 	c.setUTF8(false)
@@ -120,7 +123,14 @@ func (c *Conn) setUTF8(on bool) {
 }
 
 // enable is RFC 5161, 3.1; QRESYNC brings CONDSTORE along (RFC 7162, 3.2.3).
-func (c *Conn) enable(cmd wire.Enable) error {
+func (c *Conn) enable(ctx context.Context, cmd wire.Enable) error {
+	// What can fail comes first: then nothing has been enabled.
+	metadata := c.annotations == nil && slices.Contains(cmd.Capabilities, "METADATA")
+	if metadata {
+		if err := c.enableMetadata(ctx); err != nil {
+			return c.fail("ENABLE", err)
+		}
+	}
 	var enabled []string
 	turnOn := func(flag *bool, name string) {
 		if !*flag {
@@ -137,6 +147,11 @@ func (c *Conn) enable(cmd wire.Enable) error {
 			turnOn(&c.qresync, name)
 		case "UIDONLY":
 			turnOn(&c.uidonly, name)
+		case "METADATA": // RFC 5464, 4.1
+			if metadata {
+				metadata = false
+				enabled = append(enabled, name)
+			}
 		case "IMAP4REV2":
 			turnOn(&c.rev2, "IMAP4rev2")
 			c.setUTF8(true)

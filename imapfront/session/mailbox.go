@@ -252,6 +252,7 @@ func (c *Conn) noop(ctx context.Context, name string) error {
 		}
 		c.tell(true)
 	}
+	c.tellMetadata(ctx, true)
 	return c.ok("", name+" done")
 }
 

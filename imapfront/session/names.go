@@ -52,6 +52,7 @@ func (c *Conn) delete(ctx context.Context, cmd wire.Delete) error {
 		c.leave()
 		c.w.Untagged("OK [CLOSED] the mailbox is deleted")
 	}
+	c.ownMetadata(ctx, res.GetModSeq(), nil)
 	return c.ok("", "DELETE done")
 }
 
@@ -69,6 +70,7 @@ func (c *Conn) rename(ctx context.Context, cmd wire.Rename) error {
 		}
 		c.tell(true) // renaming INBOX empties it
 	}
+	c.ownMetadata(ctx, res.GetModSeq(), nil) // renaming INBOX copies its annotations
 	return c.ok("", "RENAME done")
 }
 

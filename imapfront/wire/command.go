@@ -101,6 +101,7 @@ type ListSelect struct {
 type ListReturn struct {
 	Subscribed, Children, SpecialUse bool
 	Status                           []StatusItem // nil: not asked for
+	Metadata                         []string     // names of annotations (RFC 9590); nil: not asked for
 }
 
 // StatusItem is an item of STATUS, in upper case: "MESSAGES", "UIDNEXT",

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"io"
 	"math"
 )
@@ -42,35 +43,51 @@ func literalAt(line []byte) (size int64, nonSync bool, start int, ok bool) {
 
 // literal reads an argument literal whole and goes on with the line after it.
 func (p *parser) literal() string {
+	octets := p.octets(math.MaxInt64, "TOOBIG")
+	p.noNUL(octets)
+	return string(octets)
+}
+
+// octets reads the octets of a literal or, after its "~", of a literal8, whole
+// and goes on with the line after it. One of more than most octets is refused
+// with a response code.
+func (p *parser) octets(most int64, code string) []byte {
 	size, nonSync, start, ok := literalAt(p.r.line)
 	if !ok || start != p.r.at {
 		p.fail("malformed literal")
-		return ""
+		return nil
 	}
-	if size > p.r.limits.Literal-p.r.args {
-		p.err = &SyntaxError{Code: "TOOBIG", Text: "the literal is larger than is accepted here", No: true}
-		return ""
+	if p.err != nil {
+		return nil
+	}
+	if size > min(most, p.r.limits.Literal-p.r.args) {
+		if size <= most {
+			code = "TOOBIG" // together with those before it
+		}
+		p.err = &SyntaxError{Code: code, Text: "the literal is larger than is accepted here", No: true}
+		return nil
 	}
 	p.r.args += size
 	if !nonSync {
 		if p.err = p.r.cont(); p.err != nil {
-			return ""
+			return nil
 		}
 	}
 	var octets []byte
 	if octets, p.err = p.r.readLiteral(size); p.err != nil {
-		return ""
+		return nil
 	}
 	if p.err = p.r.nextLine(); p.err != nil {
-		return ""
+		return nil
 	}
-	for _, c := range octets {
-		if c == 0 {
-			p.fail("NUL in a literal")
-			return ""
-		}
+	return octets
+}
+
+// noNUL refuses NUL, which only a literal8 can hold.
+func (p *parser) noNUL(octets []byte) {
+	if bytes.IndexByte(octets, 0) >= 0 {
+		p.fail("NUL in a literal")
 	}
-	return string(octets)
 }
 
 // readLiteral reads size octets. Memory is taken as they come, not as they are

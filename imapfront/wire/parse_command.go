@@ -51,7 +51,7 @@ func knownCommand(name string) bool {
 	switch name {
 	case "ID", "LOGIN", "AUTHENTICATE", "ENABLE", "SELECT", "EXAMINE", "CREATE", "DELETE", "RENAME", "SUBSCRIBE",
 		"UNSUBSCRIBE", "LIST", "LSUB", "STATUS", "APPEND", "SEARCH", "UID SEARCH", "FETCH", "UID FETCH", "STORE",
-		"UID STORE", "COPY", "UID COPY", "MOVE", "UID MOVE", "UID EXPUNGE":
+		"UID STORE", "GETMETADATA", "SETMETADATA", "COPY", "UID COPY", "MOVE", "UID MOVE", "UID EXPUNGE":
 		return true
 	}
 	return false
@@ -77,6 +77,10 @@ func (p *parser) arguments(name string) Command {
 	case "UID EXPUNGE":
 		set := p.numSet()
 		return Expunge{UIDs: &set}
+	case "GETMETADATA":
+		return p.getMetadata()
+	case "SETMETADATA":
+		return p.setMetadata()
 	case "ID":
 		return p.id()
 	case "LOGIN":

@@ -47,6 +47,9 @@ func (p *parser) listCommand(lsub bool) Command {
 		case "STATUS":
 			p.sp()
 			l.Return.Status = p.statusItems()
+		case "METADATA": // RFC 9590
+			p.sp()
+			l.Return.Metadata = p.entryNames(false)
 		default:
 			p.fail("unknown return option")
 		}

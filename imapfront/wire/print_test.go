@@ -88,6 +88,8 @@ func (p *printer) command(cmd Command) {
 	switch c := cmd.(type) {
 	case Capability, Noop, Logout, StartTLS, Namespace, Idle, Close, Unselect, Check, Unauthenticate:
 		p.WriteString(strings.ToLower(strings.TrimPrefix(fmt.Sprintf("%T", c), "wire.")))
+	case SetMetadata, GetMetadata:
+		p.metadata(c)
 	case ID:
 		p.id(c)
 	case Login:
@@ -267,6 +269,13 @@ func (p *printer) listCommand(c List) {
 		}
 		p.WriteString("status ")
 		p.statusItems(c.Return.Status)
+	}
+	if c.Return.Metadata != nil {
+		if opts != nil || c.Return.Status != nil {
+			p.WriteByte(' ')
+		}
+		p.WriteString("metadata ")
+		p.list(len(c.Return.Metadata), func(i int) { p.str(c.Return.Metadata[i]) })
 	}
 	p.WriteByte(')')
 }

@@ -102,6 +102,7 @@ func (w *watch) put(ev *pb.WatchResponse) {
 		p.ModSeq = ev.GetModSeq()
 		p.AppliedIndex = max(p.GetAppliedIndex(), ev.GetAppliedIndex())
 		p.MailboxList = p.GetMailboxList() || ev.GetMailboxList()
+		p.Metadata = p.GetMetadata() || ev.GetMetadata()
 		p.MailboxIds = union(p.GetMailboxIds(), ev.GetMailboxIds())
 	}
 	w.signal()

@@ -108,6 +108,7 @@ func (w *watch) mergeLocked(c raftfsm.Change) {
 	p.ModSeq = max(p.GetModSeq(), uint64(c.ModSeq))
 	p.AppliedIndex = max(p.GetAppliedIndex(), c.AppliedIndex)
 	p.MailboxList = p.GetMailboxList() || c.MailboxList
+	p.Metadata = p.GetMetadata() || c.Metadata
 	// At most as many as the account has mailboxes; sorted, to find them.
 	for _, id := range c.Mailboxes {
 		if at, found := slices.BinarySearch(p.MailboxIds, uint64(id)); !found {

@@ -215,7 +215,7 @@ func (w *watchStream) subscribe(ctx context.Context, one *watch, req *pb.WatchRe
 		return readError("mailboxes", err)
 	}
 	index, _ := v.Applied()
-	c := raftfsm.Change{Account: one.account, AppliedIndex: index, ModSeq: a.ModSeq(), MailboxList: true}
+	c := raftfsm.Change{Account: one.account, AppliedIndex: index, ModSeq: a.ModSeq(), MailboxList: true, Metadata: true}
 	for _, b := range boxes {
 		if b.GetHighestModSeq() > req.GetSinceModSeq() {
 			c.Mailboxes = append(c.Mailboxes, imapnum.MailboxID(b.GetId()))
