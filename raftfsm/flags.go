@@ -35,6 +35,10 @@ func (tx *tx) selected(a *account, id uint64, uids *pb.UidSet) (*mailbox, []mess
 	return m, msgs, nil, err
 }
 
+// maxStates is for how many messages a result has their states. More are read
+// with Changes.
+const maxStates = 100
+
 // store changes flags (RFC 9051, 6.4.6). With UNCHANGEDSINCE it leaves messages
 // whose MODSEQ is above it and reports them (RFC 7162, 3.1.3); which they are
 // is decided here, at the entry's place in the log.
@@ -62,14 +66,24 @@ func (tx *tx) store(a *account, op *pb.StoreOp) (*pb.Result, error) {
 		return refusal, nil
 	}
 	var done, overtaken imapnum.SetBuilder
+	var states []*pb.MessageState
+	highest := m.info.GetHighestModSeq()
 	for _, msg := range msgs {
 		before := msg.rec.modSeq
 		newSystem, newKeywords := changeFlags(op.GetMode(), &msg.rec, system, keywords)
 		if newSystem == msg.rec.system && slices.Equal(newKeywords, msg.rec.keywords) {
+			if len(msgs) <= maxStates {
+				states = append(states, msg.state())
+			}
 			continue
 		}
 		if err := tx.replace(a, m, msg, newSystem, newKeywords); err != nil {
 			return nil, err
+		}
+		if len(msgs) <= maxStates {
+			states = append(states, &pb.MessageState{
+				Uid: uint32(msg.uid), ModSeq: uint64(a.modSeq), SystemFlags: uint32(newSystem), Keywords: newKeywords,
+			})
 		}
 		done.Add(msg.uid)
 		if op.KnownModSeq != nil && uint64(before) > op.GetKnownModSeq() {
@@ -78,6 +92,9 @@ func (tx *tx) store(a *account, op *pb.StoreOp) (*pb.Result, error) {
 	}
 	res := &pb.Result{
 		Code: pb.Code_CODE_OK, ModSeq: uint64(a.modSeq), Uids: packed(done.Set()), SourceUids: packed(left.Set()),
+	}
+	if len(msgs) <= maxStates {
+		res.States, res.BeforeModSeq = states, highest
 	}
 	if set := overtaken.Set(); !set.Empty() {
 		res.Overtaken = packed(set)

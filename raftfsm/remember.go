@@ -58,6 +58,10 @@ func (tx *tx) keep(key []byte, sequence uint64, res *pb.Result) error {
 		res = proto.CloneOf(res) // a delivery's result, under another session's request
 		res.Repeated = false
 	}
+	if res.BeforeModSeq != 0 {
+		res = proto.CloneOf(res)
+		res.States, res.BeforeModSeq = nil, 0 // what the result has for its first reader only
+	}
 	value, err := marshal(res)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"math"
 	"sync"
 
 	"github.com/quorumail/quorumail/imapfront/view"
@@ -31,8 +32,9 @@ type watch struct {
 	wake   chan struct{} // has an element when there may be something new
 	mu     struct {
 		sync.Mutex
-		news bool
-		gone bool // the account is
+		news   bool
+		modSeq uint64 // of the account, when it was last told of
+		gone   bool   // the account is
 	}
 }
 
@@ -45,25 +47,25 @@ func (c *Conn) watchAccount(ctx context.Context, mailboxID, since uint64) *watch
 		err := store.Watch(ctx, since, func(e *pb.WatchResponse) {
 			for _, id := range e.GetMailboxIds() {
 				if id == mailboxID {
-					w.signal(false)
+					w.signal(e.GetModSeq(), false)
 					return
 				}
 			}
 			if e.GetMailboxList() { // it may have been deleted
-				w.signal(false)
+				w.signal(e.GetModSeq(), false)
 			}
 		})
 		if ctx.Err() == nil {
 			log.Warn("watch ended", "error", err)
-			w.signal(errors.Is(err, client.ErrNoAccount))
+			w.signal(math.MaxUint64, errors.Is(err, client.ErrNoAccount))
 		}
 	})
 	return w
 }
 
-func (w *watch) signal(gone bool) {
+func (w *watch) signal(modSeq uint64, gone bool) {
 	w.mu.Lock()
-	w.mu.news = true
+	w.mu.news, w.mu.modSeq = true, max(w.mu.modSeq, modSeq)
 	w.mu.gone = w.mu.gone || gone
 	w.mu.Unlock()
 	select {
@@ -72,13 +74,14 @@ func (w *watch) signal(gone bool) {
 	}
 }
 
-// news reports whether anything may have happened since it was last asked.
-func (w *watch) news() bool {
+// news reports whether anything may have happened since it was last asked that is
+// above what has been taken.
+func (w *watch) news(taken imapnum.ModSeq) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	news := w.mu.news
 	w.mu.news = false
-	return news
+	return news && w.mu.modSeq > uint64(taken)
 }
 
 func (w *watch) stop() {
@@ -101,7 +104,7 @@ func (c *Conn) leave() {
 // pull takes changes into the view: with all, everything that anyone has been
 // told was done; else at least what this session has done or been woken for.
 func (c *Conn) pull(ctx context.Context, all bool) error {
-	c.box.watch.news()
+	c.box.watch.news(0)
 	info, batches, err := c.store.Changes(ctx, c.box.id, &pb.Since{ModSeq: uint64(c.box.view.Taken())}, all)
 	if err != nil {
 		return err
@@ -198,7 +201,7 @@ func (c *Conn) tellFlagsList() {
 // refresh brings the view up to date before a command if there is reason to
 // believe that it is not.
 func (c *Conn) refresh(ctx context.Context) error {
-	if !c.box.watch.news() {
+	if !c.box.watch.news(c.box.view.Taken()) {
 		return nil
 	}
 	return c.pull(ctx, false)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/quorumail/quorumail/node/client"
@@ -41,12 +42,12 @@ func (c *Conn) enableMetadata(ctx context.Context) error {
 	a.watch.done.Go(func() {
 		err := store.Watch(ctx, a.modSeq, func(e *pb.WatchResponse) {
 			if e.GetMetadata() {
-				a.watch.signal(false)
+				a.watch.signal(e.GetModSeq(), false)
 			}
 		})
 		if ctx.Err() == nil {
 			log.Warn("watch ended", "error", err)
-			a.watch.signal(errors.Is(err, client.ErrNoAccount))
+			a.watch.signal(math.MaxUint64, errors.Is(err, client.ErrNoAccount))
 		}
 	})
 	c.annotations = a
@@ -84,7 +85,7 @@ func knownOf(resp *pb.GetMetadataResponse) map[annotation]uint64 {
 // that anyone has been told was done. What cannot be read now is told later.
 func (c *Conn) tellMetadata(ctx context.Context, all bool) {
 	a := c.annotations
-	if a == nil || !a.watch.news() && !all && !a.stale {
+	if a == nil || !a.watch.news(0) && !all && !a.stale {
 		return
 	}
 	c.pullMetadata(ctx, all, func(annotation, uint64) bool { return false })

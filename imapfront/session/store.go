@@ -44,8 +44,10 @@ func (c *Conn) storeFlags(ctx context.Context, cmd wire.Store) error {
 	if res.GetCode() != pb.Code_CODE_OK {
 		return c.refused(res)
 	}
-	if err := c.pull(ctx, false); err != nil {
-		return c.boxFailed("STORE", err)
+	if !c.takeStored(res) {
+		if err := c.pull(ctx, false); err != nil {
+			return c.boxFailed("STORE", err)
+		}
 	}
 	left := unpacked(res.GetSourceUids())
 	if err := c.tellStored(ctx, cmd, set.Subtract(left), untold, res); err != nil {
@@ -59,6 +61,31 @@ func (c *Conn) storeFlags(ctx context.Context, cmd wire.Store) error {
 		left = c.box.view.SeqNums(left)
 	}
 	return c.ok("MODIFIED "+left.String(), "conditional STORE failed for some")
+}
+
+// takeStored takes into the view what the result of STORE says of the messages,
+// if nobody has done anything in between that the view lacks: then there is no
+// need to ask storage what there is of changes.
+func (c *Conn) takeStored(res *pb.Result) bool {
+	v := c.box.view
+	if res.GetBeforeModSeq() == 0 || imapnum.ModSeq(res.GetBeforeModSeq()) != v.Taken() {
+		return false
+	}
+	uids := unpacked(res.GetUids())
+	if uids.Empty() {
+		return true // nothing has changed
+	}
+	var changed []*pb.MessageState
+	for _, s := range res.GetStates() {
+		if n := len(s.GetKeywords()); n > 0 && int(s.GetKeywords()[n-1]) >= len(c.box.keywords) {
+			return false // a keyword that is new to the mailbox
+		}
+		if uids.Contains(imapnum.UID(s.GetUid())) {
+			changed = append(changed, s)
+		}
+	}
+	v.Take(changed, imapnum.Set{}, imapnum.ModSeq(res.GetModSeq()))
+	return true
 }
 
 // beginStored begins the response to STORE about a message: with its UID for UID
@@ -107,6 +134,19 @@ func (c *Conn) tellStored(ctx context.Context, cmd wire.Store, done, untold imap
 			if s := v.Drop(uid); s != nil {
 				tell(s)
 			}
+		}
+		return nil
+	}
+	if res.GetBeforeModSeq() != 0 {
+		for _, s := range res.GetStates() {
+			uid := imapnum.UID(s.GetUid())
+			if !done.Contains(uid) {
+				continue
+			}
+			if newer := v.Drop(uid); newer != nil && newer.GetModSeq() > s.GetModSeq() {
+				s = newer
+			}
+			tell(s)
 		}
 		return nil
 	}

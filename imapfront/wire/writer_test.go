@@ -208,14 +208,14 @@ func TestFirstErrorSticks(t *testing.T) {
 func TestWriterBuffers(t *testing.T) {
 	var buf bytes.Buffer
 	w := NewWriter(&buf)
-	w.Raw("a", strings.Repeat("x", bufferSize-1))
+	w.Raw("a", strings.Repeat("x", outputSize-1))
 	if buf.Len() != 0 {
 		t.Errorf("%d octets sent before the buffer is full", buf.Len())
 	}
-	if w.Raw("y"); buf.Len() != bufferSize {
+	if w.Raw("y"); buf.Len() != outputSize {
 		t.Errorf("%d octets sent when it is", buf.Len())
 	}
-	if err := w.Flush(); err != nil || buf.Len() != bufferSize+1 || w.out.large != nil {
+	if err := w.Flush(); err != nil || buf.Len() != outputSize+1 || w.out.large != nil {
 		t.Errorf("%d octets sent, large buffer %d, %v", buf.Len(), len(w.out.large), err)
 	}
 }

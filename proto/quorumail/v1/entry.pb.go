@@ -1667,7 +1667,14 @@ type Result struct {
 	// applied before. Not stored.
 	Repeated bool `protobuf:"varint,9,opt,name=repeated,proto3" json:"repeated,omitempty"`
 	// Store: those of uids whose MODSEQ had been above known_mod_seq.
-	Overtaken     *UidSet `protobuf:"bytes,15,opt,name=overtaken,proto3" json:"overtaken,omitempty"`
+	Overtaken *UidSet `protobuf:"bytes,15,opt,name=overtaken,proto3" json:"overtaken,omitempty"`
+	// Store: how the messages of uids and the others that it was for, without those
+	// left alone, are now, if they are few; ascending. Not stored, so absent if the
+	// result is repeated.
+	States []*MessageState `protobuf:"bytes,16,rep,name=states,proto3" json:"states,omitempty"`
+	// Store: the mailbox's HIGHESTMODSEQ before. Who had seen all up to it, and takes
+	// states, has seen all up to mod_seq. 0 if states are absent. Not stored.
+	BeforeModSeq  uint64 `protobuf:"varint,17,opt,name=before_mod_seq,json=beforeModSeq,proto3" json:"before_mod_seq,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1770,6 +1777,20 @@ func (x *Result) GetOvertaken() *UidSet {
 		return x.Overtaken
 	}
 	return nil
+}
+
+func (x *Result) GetStates() []*MessageState {
+	if x != nil {
+		return x.States
+	}
+	return nil
+}
+
+func (x *Result) GetBeforeModSeq() uint64 {
+	if x != nil {
+		return x.BeforeModSeq
+	}
+	return 0
 }
 
 var File_quorumail_v1_entry_proto protoreflect.FileDescriptor
@@ -1889,7 +1910,7 @@ const file_quorumail_v1_entry_proto_rawDesc = "" +
 	"\x05limit\x18\x03 \x01(\rR\x05limit\"`\n" +
 	"\rSetMetadataOp\x12\x18\n" +
 	"\amailbox\x18\x01 \x01(\tR\amailbox\x125\n" +
-	"\aentries\x18\x02 \x03(\v2\x1b.quorumail.v1.MetadataEntryR\aentries\"\xe8\x02\n" +
+	"\aentries\x18\x02 \x03(\v2\x1b.quorumail.v1.MetadataEntryR\aentries\"\xc2\x03\n" +
 	"\x06Result\x12&\n" +
 	"\x04code\x18\x01 \x01(\x0e2\x12.quorumail.v1.CodeR\x04code\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x12\x17\n" +
@@ -1902,7 +1923,9 @@ const file_quorumail_v1_entry_proto_rawDesc = "" +
 	"mailbox_id\x18\a \x01(\x04R\tmailboxId\x12\x12\n" +
 	"\x04more\x18\b \x01(\bR\x04more\x12\x1a\n" +
 	"\brepeated\x18\t \x01(\bR\brepeated\x122\n" +
-	"\tovertaken\x18\x0f \x01(\v2\x14.quorumail.v1.UidSetR\tovertaken*\xa9\x02\n" +
+	"\tovertaken\x18\x0f \x01(\v2\x14.quorumail.v1.UidSetR\tovertaken\x122\n" +
+	"\x06states\x18\x10 \x03(\v2\x1a.quorumail.v1.MessageStateR\x06states\x12$\n" +
+	"\x0ebefore_mod_seq\x18\x11 \x01(\x04R\fbeforeModSeq*\xa9\x02\n" +
 	"\x04Code\x12\x14\n" +
 	"\x10CODE_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aCODE_OK\x10\x01\x12\x10\n" +
@@ -1963,6 +1986,7 @@ var file_quorumail_v1_entry_proto_goTypes = []any{
 	(*BodyChunk)(nil),        // 24: quorumail.v1.BodyChunk
 	(*UidSet)(nil),           // 25: quorumail.v1.UidSet
 	(*MetadataEntry)(nil),    // 26: quorumail.v1.MetadataEntry
+	(*MessageState)(nil),     // 27: quorumail.v1.MessageState
 }
 var file_quorumail_v1_entry_proto_depIdxs = []int32{
 	4,  // 0: quorumail.v1.EntryBatch.entries:type_name -> quorumail.v1.Entry
@@ -1997,11 +2021,12 @@ var file_quorumail_v1_entry_proto_depIdxs = []int32{
 	25, // 29: quorumail.v1.Result.uids:type_name -> quorumail.v1.UidSet
 	25, // 30: quorumail.v1.Result.source_uids:type_name -> quorumail.v1.UidSet
 	25, // 31: quorumail.v1.Result.overtaken:type_name -> quorumail.v1.UidSet
-	32, // [32:32] is the sub-list for method output_type
-	32, // [32:32] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	27, // 32: quorumail.v1.Result.states:type_name -> quorumail.v1.MessageState
+	33, // [33:33] is the sub-list for method output_type
+	33, // [33:33] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_quorumail_v1_entry_proto_init() }
