@@ -67,9 +67,23 @@ func (tx *tx) createMailbox(a *account, op *pb.CreateMailboxOp) (*pb.Result, err
 	if a.rec.lastUIDValidity == maxUIDValidity {
 		return refuse(pb.Code_CODE_UIDS_EXHAUSTED, "no UIDVALIDITY left"), nil
 	}
+	annotations, err := tx.metadataUse(a)
+	if err != nil {
+		return nil, err
+	}
+	if use != "" {
+		if annotations.count(specialUseEntry, []byte(use), 1); annotations.full() {
+			return refuse(pb.Code_CODE_LIMIT, "too many annotations"), nil
+		}
+	}
 	m := tx.newMailbox(a, name, op.GetUidValiditySeed(), use)
 	if err := tx.name(a, m); err != nil {
 		return nil, err
+	}
+	if use != "" {
+		if err := tx.annotateUse(a, m, annotations); err != nil {
+			return nil, err
+		}
 	}
 	return &pb.Result{
 		Code: pb.Code_CODE_OK, ModSeq: uint64(a.take()), MailboxId: uint64(m.id), UidValidity: m.info.GetUidValidity(),

@@ -107,6 +107,8 @@ type metadataChange struct {
 	scope    keys.MetadataScope
 	name     string
 	old, now []byte // values; nil: none
+	// use is the mailbox whose special use this is; see specialUseEntry.
+	use *mailbox
 }
 
 // setMetadata sets and removes annotations of a mailbox, all or none (RFC 5464,
@@ -123,7 +125,14 @@ func (tx *tx) setMetadata(a *account, actor string, op *pb.SetMetadataOp) (*pb.R
 	more := make(map[keys.MetadataScope]int)
 	var scopes []keys.MetadataScope // in the order of the entry
 	changed := false
-	for _, c := range changes {
+	for i := range changes {
+		c := &changes[i]
+		if c.use != nil {
+			if refusal, err := tx.checkUse(a, actor, c); err != nil || refusal != nil {
+				return refusal, err
+			}
+			changed = changed || c.use.info.GetSpecialUse() != string(c.now)
+		}
 		if c.old != nil {
 			use.count(c.name, c.old, -1)
 			more[c.scope]--
@@ -153,6 +162,10 @@ func (tx *tx) setMetadata(a *account, actor string, op *pb.SetMetadataOp) (*pb.R
 	}
 	modSeq := a.take()
 	for _, c := range changes {
+		if c.use != nil && c.use.info.GetSpecialUse() != string(c.now) {
+			c.use.info.SpecialUse, c.use.dirty = string(c.now), true
+			a.changed[c.use.id], a.list = true, true
+		}
 		switch {
 		case c.now == nil && c.old != nil:
 			err = tx.del(c.key)
@@ -170,6 +183,7 @@ func (tx *tx) setMetadata(a *account, actor string, op *pb.SetMetadataOp) (*pb.R
 // metadataChanges returns what is to be done with each annotation, each once:
 // of several values for one the last counts.
 func (tx *tx) metadataChanges(a *account, actor string, op *pb.SetMetadataOp) ([]metadataChange, *pb.Result, error) {
+	var m *mailbox
 	mailbox := imapnum.MailboxID(0)
 	if len(actor) > imapnum.MaxAccountName {
 		return nil, refuse(pb.Code_CODE_INVALID, "not an account name"), nil
@@ -179,8 +193,8 @@ func (tx *tx) metadataChanges(a *account, actor string, op *pb.SetMetadataOp) ([
 		if !ok {
 			return nil, refuse(pb.Code_CODE_NO_MAILBOX, "no such mailbox"), nil
 		}
-		m, err := tx.mailboxByName(a, name)
-		if err != nil {
+		var err error
+		if m, err = tx.mailboxByName(a, name); err != nil {
 			return nil, nil, err
 		}
 		if m == nil {
@@ -207,6 +221,9 @@ func (tx *tx) metadataChanges(a *account, actor string, op *pb.SetMetadataOp) ([
 		c.key = a.space.Metadata(c.scope, rest)
 		if e.Value != nil {
 			c.now = append([]byte{}, e.GetValue()...)
+		}
+		if canon == specialUseEntry {
+			c.use = m
 		}
 		if i, again := at[canon]; again {
 			changes[i].now = c.now
@@ -282,6 +299,9 @@ func (tx *tx) metadataToCopy(a *account, mailbox imapnum.MailboxID) (metadataUse
 			return false, err
 		}
 		rec, err := decodeMetadata(value)
+		if joinMetadata(scope, rest) == specialUseEntry && scope.Actor == "" {
+			return true, err // INBOX keeps it: two mailboxes cannot have the same
+		}
 		c := metadataChange{scope: scope, name: joinMetadata(scope, rest), now: append([]byte{}, rec.value...)}
 		use.count(c.name, c.now, 1)
 		list = append(list, c)
@@ -303,6 +323,41 @@ func (tx *tx) copyMetadata(a *account, use metadataUse, list []metadataChange, t
 		if err := tx.set(a.space.Metadata(c.scope, rest), rec.encode()); err != nil {
 			return err
 		}
+	}
+	return tx.changeMetadata(a, use)
+}
+
+// specialUseEntry is tied to the mailbox's special use (RFC 6154, 4): to set the
+// one is to set the other. Mailboxes that were given theirs before there were
+// annotations have no entry until it is set anew.
+const specialUseEntry = privateScope + "/specialuse"
+
+// checkUse spells a special use, and refuses one that another mailbox has or that
+// there is not. The special use is the owner's.
+func (tx *tx) checkUse(a *account, actor string, c *metadataChange) (*pb.Result, error) {
+	use, ok := canonUse(string(c.now))
+	if !ok || actor != "" {
+		return refuse(pb.Code_CODE_USE_ATTR, "not a special use that the mailbox can have"), nil
+	}
+	if c.now = []byte(use); use == "" {
+		c.now = nil
+	}
+	if use == "" || use == c.use.info.GetSpecialUse() {
+		return nil, nil
+	}
+	taken, err := tx.useTaken(a, use)
+	if taken {
+		return refuse(pb.Code_CODE_USE_ATTR, "another mailbox has this special use"), err
+	}
+	return nil, err
+}
+
+// annotateUse gives a new mailbox the annotation of its special use.
+func (tx *tx) annotateUse(a *account, m *mailbox, use metadataUse) error {
+	scope, rest := splitMetadata(m.id, "", specialUseEntry)
+	rec := metadataRecord{modSeq: a.take(), value: []byte(m.info.GetSpecialUse())}
+	if err := tx.set(a.space.Metadata(scope, rest), rec.encode()); err != nil {
+		return err
 	}
 	return tx.changeMetadata(a, use)
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/quorumail/quorumail/raftfsm/model"
 )
 
-var someEntries = []string{"/private/comment", "/shared/comment", "/private/vendor/x/a", "/private/vendor/x/a/b", "/shared/vendor/x/ab"}
+var someEntries = []string{"/private/comment", "/shared/comment", "/private/vendor/x/a", "/private/vendor/x/a/b", "/shared/vendor/x/ab", specialUseEntry}
 
 // annotate sets some annotations, and removes some.
 func (p *pair) annotate() {
@@ -27,7 +27,11 @@ func (p *pair) annotate() {
 	values := make(map[string]*string)
 	op := &pb.SetMetadataOp{Mailbox: mailbox}
 	for _, name := range rapid.SliceOfN(rapid.SampledFrom(names), 0, 4).Draw(p.T, "entries") {
-		value := rapid.Ptr(rapid.SampledFrom([]string{"", "1", "2"}), true).Draw(p.T, "value")
+		some := []string{"", "1", "2"}
+		if name == specialUseEntry {
+			some = []string{"", `\Sent`, `\Sent`, `\Drafts`, `\All`}
+		}
+		value := rapid.Ptr(rapid.SampledFrom(some), true).Draw(p.T, "value")
 		values[name] = value
 		e := &pb.MetadataEntry{Name: name}
 		if value != nil {
@@ -65,6 +69,13 @@ func (p *pair) compareMetadata(a *Account) {
 		}
 	}
 	p.equal("annotations", got, want)
+	infos, _, err := a.Mailboxes()
+	if err != nil {
+		p.Fatal(err)
+	}
+	for _, info := range infos {
+		p.equal("special use", info.GetSpecialUse(), want[info.GetId()][specialUseEntry].Value)
+	}
 	n := 0
 	err = a.AllMetadata("", func(id imapnum.MailboxID, e *pb.MetadataEntry) (bool, error) {
 		n++
@@ -281,5 +292,100 @@ func TestMetadataWakesWatches(t *testing.T) {
 	m.ok(annotation("INBOX", "/private/comment", nil))
 	if got := strings.Join(seen, ","); got != "1 false,2 true,3 false,4 true" {
 		t.Errorf("told %s", got)
+	}
+}
+
+// The special use of a mailbox and its annotation are one (RFC 6154, 4).
+func TestSpecialUseAnnotation_RFC6154_4(t *testing.T) {
+	m := newMachine(t)
+	m.ok(newAccount())
+	box := create("a")
+	box.GetCreateMailbox().SpecialUse = `\sent`
+	m.ok(box)
+	m.ok(create("b"))
+	use := func(mailbox, want string) {
+		t.Helper()
+		m.check(alice)
+		box, err := m.inbox().a.MailboxByName(mailbox)
+		if err != nil || box.Info().GetSpecialUse() != want {
+			t.Errorf("special use of %s is %q, %v; want %q", mailbox, box.Info().GetSpecialUse(), err, want)
+		}
+		list := m.annotations(mailbox, specialUseEntry, 0)
+		if want == "" && list != nil || want != "" && fmt.Sprint(list) != "["+specialUseEntry+"="+want+"]" {
+			t.Errorf("annotations of %s: %v, want %q", mailbox, list, want)
+		}
+	}
+	use("a", `\Sent`)
+	for _, e := range []*pb.Entry{
+		annotation("b", "/private/comment", "x", specialUseEntry, `\Sent`),
+		annotation("b", specialUseEntry, `\All`), annotation("b", specialUseEntry, `Sent`), annotation("b", specialUseEntry, `\Drafts \Junk`),
+	} {
+		if res := m.apply(e)[0]; res.GetCode() != pb.Code_CODE_USE_ATTR {
+			t.Errorf("%v: %v", e, res)
+		}
+	}
+	use("b", "")
+	m.ok(annotation("a", specialUseEntry, `\SENT`))
+	use("a", `\Sent`)
+	m.ok(annotation("a", specialUseEntry, ""))
+	use("a", "")
+	m.ok(annotation("b", specialUseEntry, `\sent`))
+	use("b", `\Sent`)
+	m.ok(annotation("INBOX", specialUseEntry, `\Archive`, "/private/comment", "x"))
+	m.ok(&pb.Entry{Account: alice, Op: &pb.Entry_RenameMailbox{RenameMailbox: &pb.RenameMailboxOp{From: "INBOX", To: "c"}}})
+	use("INBOX", `\Archive`)
+	use("c", "")
+	m.ok(&pb.Entry{Account: alice, Op: &pb.Entry_RenameMailbox{RenameMailbox: &pb.RenameMailboxOp{From: "b", To: "d"}}})
+	use("d", `\Sent`)
+	m.ok(&pb.Entry{Account: alice, Op: &pb.Entry_DeleteMailbox{DeleteMailbox: &pb.DeleteMailboxOp{Name: "d"}}})
+	m.ok(annotation("a", specialUseEntry, `\Sent`))
+	use("a", `\Sent`)
+	// Of the account itself it is an annotation as any other.
+	m.ok(annotation("", specialUseEntry, "x"))
+	m.check(alice)
+}
+
+// The time at which a message came into its mailbox is the entry's, also of a
+// copy, and nothing that is done to the message changes it.
+func TestSaveDate_RFC8514_3(t *testing.T) {
+	m := newMachine(t)
+	m.ok(newAccount())
+	m.ok(create("a"))
+	saved := func(mailbox string) (list []int64) {
+		t.Helper()
+		box, err := m.inbox().a.MailboxByName(mailbox)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = box.Messages(imapnum.SetOfRange(1, 100), func(msg *pb.FetchedMessage) (bool, error) {
+			list = append(list, msg.GetSaveDate())
+			return true, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list
+	}
+	at := func(seconds int64, e *pb.Entry) {
+		t.Helper()
+		e.Time = seconds * 1e9
+		m.ok(e)
+	}
+	transfer := func(uid imapnum.UID, to string, move bool) *pb.Entry {
+		return &pb.Entry{Account: alice, Op: &pb.Entry_Copy{Copy: &pb.CopyOp{MailboxId: 1, Uids: set(uid), Destination: to, Move: move}}}
+	}
+	at(100, m.mail("INBOX"))
+	at(200, m.mail("INBOX"))
+	at(300, store(pb.StoreOp_MODE_ADD, set(1), `\Seen`))
+	at(400, transfer(1, "a", false))
+	at(500, transfer(2, "a", true))
+	at(600, transfer(1, "INBOX", false))
+	at(700, &pb.Entry{Account: alice, Op: &pb.Entry_RenameMailbox{RenameMailbox: &pb.RenameMailboxOp{From: "a", To: "b"}}})
+	if got := fmt.Sprint(saved("INBOX"), saved("b")); got != "[100 600] [400 500]" {
+		t.Errorf("saved at %s", got)
+	}
+	at(800, &pb.Entry{Account: alice, Op: &pb.Entry_RenameMailbox{RenameMailbox: &pb.RenameMailboxOp{From: "INBOX", To: "c"}}})
+	if got := fmt.Sprint(saved("c")); got != "[800 800]" {
+		t.Errorf("moved out of INBOX at %s", got)
 	}
 }

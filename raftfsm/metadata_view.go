@@ -128,7 +128,10 @@ func (c *checker) metadata() error {
 		if scope.Mailbox == 0 {
 			return true, nil
 		}
-		_, err = c.a.MailboxByID(scope.Mailbox)
+		m, err := c.a.MailboxByID(scope.Mailbox)
+		if err == nil && name == specialUseEntry && scope.Actor == "" && m.info.GetSpecialUse() != string(rec.value) {
+			err = fmt.Errorf("%w: mailbox %d has the special use %q, annotated as %q", ErrInvariant, scope.Mailbox, m.info.GetSpecialUse(), rec.value)
+		}
 		return true, err
 	})
 	if err != nil {

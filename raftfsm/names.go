@@ -63,8 +63,10 @@ func canonName(name string) (string, bool) {
 	return name, true
 }
 
-// specialUses are the attributes that CREATE may give (RFC 6154, 2; RFC 8457).
-var specialUses = [...]string{`\All`, `\Archive`, `\Drafts`, `\Flagged`, `\Junk`, `\Sent`, `\Trash`, `\Important`}
+// specialUses are the attributes that a mailbox may be given (RFC 6154, 2; RFC
+// 8457): not \All and \Flagged, which say that a mailbox presents messages of
+// others.
+var specialUses = [...]string{`\Archive`, `\Drafts`, `\Junk`, `\Sent`, `\Trash`, `\Important`}
 
 // canonUse returns the one spelling of a special-use attribute.
 func canonUse(use string) (string, bool) {

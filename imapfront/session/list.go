@@ -13,11 +13,15 @@ import (
 // above one.
 type entry struct {
 	name          string
+	parent        *entry          // nil at the top
 	info          *pb.MailboxInfo // nil: no mailbox has this name
 	subscribed    bool
 	children      bool // a mailbox lies below
 	subscribedKin bool // a subscribed name lies below
-	usedKin       bool // a mailbox with a special use lies below
+
+	// What a LIST has found: the name is of one of its patterns; one below
+	// satisfies its selection options; and one such is of none of the patterns.
+	matched, kin, hiddenKin bool
 }
 
 // hierarchy returns all names, in the order of the storage and then of names:
@@ -25,32 +29,32 @@ type entry struct {
 func hierarchy(l *pb.ListMailboxesResponse) []*entry {
 	byName := make(map[string]*entry)
 	var all []*entry
-	at := func(name string) *entry {
-		e, ok := byName[name]
-		if !ok {
-			e = &entry{name: name}
-			byName[name] = e
-			all = append(all, e)
+	var at func(name string) *entry
+	at = func(name string) *entry {
+		if e, ok := byName[name]; ok {
+			return e
 		}
+		e := &entry{name: name}
+		if i := strings.LastIndexByte(name, '/'); i > 0 {
+			e.parent = at(name[:i])
+		}
+		byName[name] = e
+		all = append(all, e)
 		return e
-	}
-	above := func(name string, fn func(*entry)) {
-		for i := strings.LastIndexByte(name, '/'); i > 0; i = strings.LastIndexByte(name, '/') {
-			name = name[:i]
-			fn(at(name))
-		}
 	}
 	for _, info := range l.GetMailboxes() {
 		e := at(info.GetName())
 		e.info = info
-		above(e.name, func(p *entry) {
+		for p := e.parent; p != nil; p = p.parent {
 			p.children = true
-			p.usedKin = p.usedKin || info.GetSpecialUse() != ""
-		})
+		}
 	}
 	for _, name := range l.GetSubscriptions() {
-		at(name).subscribed = true
-		above(name, func(p *entry) { p.subscribedKin = true })
+		e := at(name)
+		e.subscribed = true
+		for p := e.parent; p != nil; p = p.parent {
+			p.subscribedKin = true
+		}
 	}
 	slices.SortStableFunc(all, func(a, b *entry) int {
 		if (a.name == "INBOX") != (b.name == "INBOX") {
@@ -88,23 +92,21 @@ func (c *Conn) list(ctx context.Context, cmd wire.List) error {
 			return c.fail(name, err)
 		}
 	}
-	for _, e := range hierarchy(l) {
-		if !matches(cmd, e.name) {
-			continue
-		}
-		attrs, childInfo, show := selectEntry(cmd, e)
-		if !show {
-			continue
-		}
-		c.w.Raw("* LIST ").Flags(attrs).Raw(` "/" `).Mailbox(e.name)
-		if childInfo != "" {
-			c.w.Raw(` ("CHILDINFO" (`, childInfo, "))")
+	for _, e := range listed(cmd, hierarchy(l)) {
+		c.w.Raw("* LIST ").Flags(attributes(cmd, e)).Raw(` "/" `).Mailbox(e.name)
+		if cmd.Select.RecursiveMatch && e.kin {
+			c.w.Raw(` ("CHILDINFO" (`, criteria(cmd.Select), "))")
 		}
 		c.w.CRLF()
-		if cmd.Return.Status != nil && e.info != nil {
+		// What is listed for the names below it alone has nothing more to tell (RFC
+		// 5819, 3; RFC 9590).
+		if e.info == nil || !satisfies(cmd.Select, e) {
+			continue
+		}
+		if cmd.Return.Status != nil {
 			c.statusLine(e.info, cmd.Return.Status)
 		}
-		if metadata != nil && e.info != nil {
+		if metadata != nil {
 			metadata(e.info)
 		}
 	}
@@ -122,31 +124,56 @@ func matches(cmd wire.List, name string) bool {
 	return false
 }
 
-// selectEntry returns whether a name is to be listed, and its attributes (RFC
-// 5258, 3.1, 3.4 and 3.5).
-func selectEntry(cmd wire.List, e *entry) (attrs []string, childInfo string, show bool) {
-	sel := cmd.Select
-	show = e.info != nil || e.children
-	if sel.Subscribed {
-		show = e.subscribed
+// satisfies reports whether a name is one that the selection options want (RFC
+// 5258, 3.1); without any, mailboxes are wanted.
+func satisfies(sel wire.ListSelect, e *entry) bool {
+	if !sel.Subscribed && !sel.SpecialUse {
+		return e.info != nil
 	}
+	return (!sel.Subscribed || e.subscribed) && (!sel.SpecialUse || e.info.GetSpecialUse() != "")
+}
+
+// listed returns the names that a LIST tells: of one of its patterns, and
+// satisfying its selection options; or above one that does and is of none of the
+// patterns, if the client asks for those (RFC 5258, 3.3), or, without selection
+// options, if no mailbox has the name: then there is no other way to tell that
+// there is something below it (3.5).
+func listed(cmd wire.List, all []*entry) []*entry {
+	for _, e := range all {
+		e.matched = matches(cmd, e.name)
+	}
+	for _, e := range all {
+		if !satisfies(cmd.Select, e) {
+			continue
+		}
+		for p := e.parent; p != nil; p = p.parent {
+			p.kin = true
+			p.hiddenKin = p.hiddenKin || !e.matched
+		}
+	}
+	above := cmd.Select.RecursiveMatch || !cmd.Select.Subscribed && !cmd.Select.SpecialUse
+	return slices.DeleteFunc(all, func(e *entry) bool {
+		return !e.matched || !satisfies(cmd.Select, e) && !(above && e.hiddenKin)
+	})
+}
+
+// criteria names the selection options that names below one have met (RFC 5258,
+// 3.5).
+func criteria(sel wire.ListSelect) string {
+	names := []string{`"SUBSCRIBED"`}
 	if sel.SpecialUse {
-		show = show && e.info.GetSpecialUse() != "" && (!sel.Subscribed || e.subscribed)
+		names = append(names, `"SPECIAL-USE"`)
 	}
-	if sel.RecursiveMatch && (!sel.Subscribed || e.subscribedKin) && (!sel.SpecialUse || e.usedKin) {
-		var kinds []string
-		if sel.Subscribed {
-			kinds = append(kinds, `"SUBSCRIBED"`)
-		}
-		if sel.SpecialUse {
-			kinds = append(kinds, `"SPECIAL-USE"`)
-		}
-		childInfo, show = strings.Join(kinds, " "), true
-	}
+	return strings.Join(names, " ")
+}
+
+// attributes returns the attributes of a name that is listed.
+func attributes(cmd wire.List, e *entry) []string {
+	var attrs []string
 	if e.info == nil {
 		attrs = append(attrs, `\NonExistent`)
 		if !cmd.Extended {
-			attrs = []string{`\Noselect`} // what clients without LIST-EXTENDED know
+			attrs = append(attrs, `\Noselect`) // what clients without LIST-EXTENDED know
 		}
 	}
 	if e.children {
@@ -154,13 +181,13 @@ func selectEntry(cmd wire.List, e *entry) (attrs []string, childInfo string, sho
 	} else {
 		attrs = append(attrs, `\HasNoChildren`)
 	}
-	if e.subscribed && (sel.Subscribed || cmd.Return.Subscribed) {
+	if e.subscribed && (cmd.Select.Subscribed || cmd.Return.Subscribed) {
 		attrs = append(attrs, `\Subscribed`)
 	}
 	if use := e.info.GetSpecialUse(); use != "" {
 		attrs = append(attrs, use)
 	}
-	return attrs, childInfo, show
+	return attrs
 }
 
 // lsub tells the subscriptions; and of a name that is not subscribed but has

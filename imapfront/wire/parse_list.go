@@ -57,8 +57,9 @@ func (p *parser) listCommand(lsub bool) Command {
 	return l
 }
 
-// listSelect parses the selection options. RECURSIVEMATCH needs another that
-// selects (RFC 5258, 3.1).
+// listSelect parses the selection options. RECURSIVEMATCH needs one that can stand
+// by itself, which SPECIAL-USE is not, nor REMOTE: both are independent options
+// (RFC 5258, 6; RFC 6154, 6).
 func (p *parser) listSelect(l *List) {
 	p.list0(func() {
 		switch p.atom() {
@@ -74,8 +75,8 @@ func (p *parser) listSelect(l *List) {
 			p.fail("unknown selection option")
 		}
 	})
-	if l.Select.RecursiveMatch && !l.Select.Subscribed && !l.Select.SpecialUse {
-		p.fail("RECURSIVEMATCH needs another selection option")
+	if l.Select.RecursiveMatch && !l.Select.Subscribed {
+		p.fail("RECURSIVEMATCH needs SUBSCRIBED")
 	}
 }
 

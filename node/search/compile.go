@@ -157,9 +157,9 @@ func (q *query) recordKey(key *pb.SearchKey) func(*pb.FetchedMessage) bool {
 	case *pb.SearchKey_ModSeq:
 		return func(rec *pb.FetchedMessage) bool { return rec.GetState().GetModSeq() >= k.ModSeq }
 	case *pb.SearchKey_OlderSeconds:
-		return func(rec *pb.FetchedMessage) bool { return q.age(rec) >= 0 && uint64(q.age(rec)) > k.OlderSeconds }
+		return func(rec *pb.FetchedMessage) bool { return q.age(rec) >= 0 && uint64(q.age(rec)) >= k.OlderSeconds }
 	case *pb.SearchKey_YoungerSeconds:
-		return func(rec *pb.FetchedMessage) bool { return q.age(rec) < 0 || uint64(q.age(rec)) < k.YoungerSeconds }
+		return func(rec *pb.FetchedMessage) bool { return q.age(rec) < 0 || uint64(q.age(rec)) <= k.YoungerSeconds }
 	case *pb.SearchKey_EmailId:
 		return func(rec *pb.FetchedMessage) bool { return rec.GetEmailId() == k.EmailId }
 	case *pb.SearchKey_ThreadId:

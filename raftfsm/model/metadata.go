@@ -18,6 +18,21 @@ func (a *Account) SetMetadata(mailbox string, values map[string]*string) bool {
 			return false
 		}
 		all = m.Annotations
+		// The special use of a mailbox is an annotation that no two mailboxes have.
+		if use := values["/private/specialuse"]; use != nil {
+			switch *use {
+			case "":
+				values["/private/specialuse"] = nil
+			case `\Sent`, `\Drafts`:
+				for _, other := range a.Mailboxes {
+					if other != m && other.Annotations["/private/specialuse"].Value == *use {
+						return false
+					}
+				}
+			default:
+				return false
+			}
+		}
 	}
 	changed := false
 	for name, value := range values {
@@ -41,6 +56,9 @@ func (a *Account) SetMetadata(mailbox string, values map[string]*string) bool {
 // copyAnnotations gives a new mailbox those of another.
 func (a *Account) copyAnnotations(from, to *Mailbox) {
 	for name, x := range maps.All(from.Annotations) {
+		if name == "/private/specialuse" {
+			continue
+		}
 		to.Annotations[name] = Annotation{x.Value, a.ModSeq}
 		a.AnnotatedAt = a.ModSeq
 	}

@@ -2102,7 +2102,7 @@ type SearchKey_ModSeq struct {
 }
 
 type SearchKey_OlderSeconds struct {
-	// INTERNALDATE more, or less, than so many seconds before now (RFC 5032).
+	// INTERNALDATE at least, or at most, so many seconds before now (RFC 5032, 2).
 	OlderSeconds uint64 `protobuf:"varint,16,opt,name=older_seconds,json=olderSeconds,proto3,oneof"`
 }
 
