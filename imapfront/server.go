@@ -87,7 +87,7 @@ func New(cfg Config) (*Server, error) {
 		cfg.MaxConns = 50_000
 	}
 	s := &Server{cfg: cfg, sess: session.Config{
-		Storage:  func(account string) session.Store { return cfg.Client.Session(account) },
+		Storage:  func(account, actor string) session.Store { return cfg.Client.SessionFor(account, actor) },
 		Verifier: auth.New(), TLS: cfg.TLS, Limits: cfg.Limits,
 		LoginTimeout: cfg.LoginTimeout, IdleTimeout: cfg.IdleTimeout, WriteTimeout: cfg.WriteTimeout,
 		Log: cfg.Log, Version: cfg.Version, Metadata: serverMetadata(cfg),

@@ -21,13 +21,14 @@ const (
 // append is APPEND (RFC 9051, 6.3.12) and MULTIAPPEND (RFC 3502): all messages
 // are added by one entry, or none. Bodies are passed on while they arrive.
 func (c *Conn) append(ctx context.Context, cmd wire.Append) error {
-	op := &pb.AppendOp{Mailbox: cmd.Mailbox}
+	at := c.at(cmd.Mailbox)
+	op := &pb.AppendOp{Mailbox: at.name}
 	budget := inlineTotal
 	for msg, more := cmd.First, true; more; {
 		if refused, err := c.acceptable(msg, len(op.Messages)); refused || err != nil {
 			return err
 		}
-		m, err := c.receive(ctx, msg, budget)
+		m, err := c.receive(ctx, at.store, msg, budget)
 		if err != nil {
 			return err
 		}
@@ -47,14 +48,14 @@ func (c *Conn) append(ctx context.Context, cmd wire.Append) error {
 			return err
 		}
 	}
-	res, err := c.store.Propose(ctx, &pb.Entry{Op: &pb.Entry_Append{Append: op}})
+	res, err := at.store.Propose(ctx, &pb.Entry{Op: &pb.Entry_Append{Append: op}})
 	if err != nil {
 		return c.fail("APPEND", err)
 	}
 	if res.GetCode() != pb.Code_CODE_OK {
 		return c.refusedInto(res)
 	}
-	if c.box != nil && c.box.id == res.GetMailboxId() {
+	if c.selects(at, res.GetMailboxId()) {
 		if err := c.pull(ctx, false); err == nil {
 			c.tell(true)
 		}
@@ -88,7 +89,7 @@ func (c *Conn) acceptable(msg wire.AppendMessage, before int) (refused bool, err
 
 // receive reads a message. It returns nil if storage did not take it, having
 // answered.
-func (c *Conn) receive(ctx context.Context, msg wire.AppendMessage, budget int) (*pb.AppendMessage, error) {
+func (c *Conn) receive(ctx context.Context, store Store, msg wire.AppendMessage, budget int) (*pb.AppendMessage, error) {
 	body, err := c.r.LiteralBody()
 	if err != nil {
 		return nil, err
@@ -97,7 +98,7 @@ func (c *Conn) receive(ctx context.Context, msg wire.AppendMessage, budget int) 
 		budget = -1
 	}
 	_ = c.net.SetReadDeadline(time.Now().Add(c.cfg.IdleTimeout)) // a broken connection shows when it is read
-	m, err := message.Read(ctx, &renewing{body, c}, c.store, message.Options{Inline: budget})
+	m, err := message.Read(ctx, &renewing{body, c}, store, message.Options{Inline: budget})
 	if err != nil {
 		if c.w.Err() != nil || isConnError(err) {
 			return nil, err

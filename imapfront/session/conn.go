@@ -18,8 +18,9 @@ import (
 
 // Config is what all connections of a server share.
 type Config struct {
-	// Storage starts a session for an account, whose name is normalised.
-	Storage func(account string) Store
+	// Storage starts a session for an account, on whose behalf actor says; empty:
+	// its owner's. Both names are normalised.
+	Storage func(account, actor string) Store
 	// Verifier checks passwords.
 	Verifier *auth.Verifier
 	// TLS is offered by STARTTLS; nil: it is not.

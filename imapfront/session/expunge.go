@@ -25,7 +25,7 @@ func (c *Conn) expunge(ctx context.Context, cmd wire.Expunge) error {
 	if c.box.readOnly {
 		return c.no("", "the mailbox is selected read-only")
 	}
-	res, err := c.store.Propose(ctx, &pb.Entry{Op: &pb.Entry_Expunge{Expunge: op}})
+	res, err := c.box.store.Propose(ctx, &pb.Entry{Op: &pb.Entry_Expunge{Expunge: op}})
 	if err != nil {
 		return c.boxFailed("EXPUNGE", err)
 	}
@@ -61,7 +61,7 @@ func (c *Conn) copy(ctx context.Context, cmd wire.Copy) error {
 	if cmd.Move && c.box.readOnly {
 		return c.no("", "the mailbox is selected read-only")
 	}
-	res, err := c.store.Propose(ctx, &pb.Entry{Op: &pb.Entry_Copy{Copy: &pb.CopyOp{
+	res, err := c.box.store.Propose(ctx, &pb.Entry{Op: &pb.Entry_Copy{Copy: &pb.CopyOp{
 		MailboxId: c.box.id, Uids: packed(set), Destination: cmd.Mailbox, Move: cmd.Move,
 	}}})
 	if err != nil {

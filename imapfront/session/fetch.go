@@ -62,7 +62,7 @@ func (c *Conn) fetch(ctx context.Context, cmd wire.Fetch) error {
 		p.req.Uids = packed(set)
 	}
 	f := &fetcher{c: c, p: p, ctx: ctx}
-	if err := c.store.Fetch(ctx, p.req, f.take); err != nil {
+	if err := c.box.store.Fetch(ctx, p.req, f.take); err != nil {
 		if f.open {
 			// A literal is under way: no answer could be told from its octets.
 			return err
@@ -146,7 +146,7 @@ func (c *Conn) tellVanished(ctx context.Context, cmd wire.Fetch) error {
 		known = imapnum.SetOfRanges(ranges)
 	}
 	since := &pb.Since{ModSeq: *cmd.ChangedSince, Known: packed(known), NoChanged: true}
-	_, batches, err := c.store.Changes(ctx, c.box.id, since, false)
+	_, batches, err := c.box.store.Changes(ctx, c.box.id, since, false)
 	if err != nil {
 		return err
 	}
@@ -176,14 +176,14 @@ func (c *Conn) markSeen(ctx context.Context, p *fetchPlan, set imapnum.Set) erro
 		newer := &pb.SearchKey{Key: &pb.SearchKey_ModSeq{ModSeq: *p.cmd.ChangedSince + 1}}
 		key = &pb.SearchKey{Key: &pb.SearchKey_And{And: &pb.SearchKeyList{Keys: []*pb.SearchKey{key, newer}}}}
 	}
-	found, err := c.store.Search(ctx, &pb.SearchRequest{MailboxId: c.box.id, Key: key, Within: packed(set)})
+	found, err := c.box.store.Search(ctx, &pb.SearchRequest{MailboxId: c.box.id, Key: key, Within: packed(set)})
 	if err != nil {
 		return err
 	}
 	if unpacked(found.GetUids()).Empty() {
 		return nil
 	}
-	res, err := c.store.Propose(ctx, &pb.Entry{Op: &pb.Entry_Store{Store: &pb.StoreOp{
+	res, err := c.box.store.Propose(ctx, &pb.Entry{Op: &pb.Entry_Store{Store: &pb.StoreOp{
 		MailboxId: c.box.id, Uids: found.GetUids(), Mode: pb.StoreOp_MODE_ADD, Flags: []string{`\Seen`},
 	}}})
 	if err != nil {

@@ -42,7 +42,7 @@ func (c *Conn) fetchFlags(ctx context.Context, cmd wire.Fetch, set imapnum.Set) 
 			window = firstOf(set, flagsWindow)
 		}
 		set = set.Subtract(window)
-		res, err := c.store.GetFlags(ctx, c.box.id, packed(window))
+		res, err := c.box.store.GetFlags(ctx, c.box.id, packed(window))
 		if err != nil {
 			return imapnum.Set{}, err
 		}

@@ -57,7 +57,7 @@ func (f *fetcher) read(r section.Range, w io.Writer) error {
 	}
 	at, end := r.Offset, r.Offset+r.Length
 	var buf []byte
-	err := f.c.store.Fetch(f.ctx, &pb.FetchRequest{
+	err := f.c.box.store.Fetch(f.ctx, &pb.FetchRequest{
 		MailboxId: f.c.box.id, Uids: &pb.UidSet{Packed: []uint32{f.msg.GetState().GetUid(), 0}}, IncludeExpunged: true,
 		Body: pb.FetchRequest_BODY_RANGE, Offset: r.Offset, Length: r.Length,
 	}, func(resp *pb.FetchResponse) error {

@@ -82,7 +82,7 @@ func (c *Conn) check(ctx context.Context, user, password string) error {
 		return c.fail("LOGIN", err)
 	}
 	c.state, c.errors = authenticated, 0
-	c.store = c.cfg.Storage(account)
+	c.store = c.cfg.Storage(account, "")
 	c.log = c.log.With("account", account)
 	c.log.Info("logged in")
 	return c.ok("CAPABILITY "+c.capabilities(), "logged in")
@@ -99,7 +99,7 @@ func (c *Conn) failLogin(text string) error {
 
 // credentials looks an account up.
 func (c *Conn) credentials(ctx context.Context, account string) (*pb.Credentials, error) {
-	a, err := c.cfg.Storage(account).GetAccount(ctx)
+	a, err := c.cfg.Storage(account, "").GetAccount(ctx)
 	if errors.Is(err, client.ErrNoAccount) {
 		return nil, nil
 	}

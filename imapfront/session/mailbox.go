@@ -15,8 +15,11 @@ import (
 
 // mailbox is the selected mailbox.
 type mailbox struct {
+	// store is of the account that the mailbox is in, which need not be the
+	// connection's own: what a command does with the selected mailbox it does here.
+	store    Store
 	id       uint64
-	name     string
+	name     string // as this connection names it
 	readOnly bool
 	view     *view.View
 	keywords []string    // the keyword table, as told
@@ -38,11 +41,11 @@ type watch struct {
 	}
 }
 
-// watchAccount starts a watch for changes of a mailbox.
-func (c *Conn) watchAccount(ctx context.Context, mailboxID, since uint64) *watch {
+// watchMailbox starts a watch of store's account for changes of a mailbox.
+func (c *Conn) watchMailbox(ctx context.Context, store Store, mailboxID, since uint64) *watch {
 	ctx, cancel := context.WithCancel(ctx)
 	w := &watch{cancel: cancel, wake: make(chan struct{}, 1)}
-	store, log := c.store, c.log
+	log := c.log
 	w.done.Go(func() {
 		err := store.Watch(ctx, since, func(e *pb.WatchResponse) {
 			for _, id := range e.GetMailboxIds() {
@@ -105,7 +108,7 @@ func (c *Conn) leave() {
 // told was done; else at least what this session has done or been woken for.
 func (c *Conn) pull(ctx context.Context, all bool) error {
 	c.box.watch.news(0)
-	info, batches, err := c.store.Changes(ctx, c.box.id, &pb.Since{ModSeq: uint64(c.box.view.Taken())}, all)
+	info, batches, err := c.box.store.Changes(ctx, c.box.id, &pb.Since{ModSeq: uint64(c.box.view.Taken())}, all)
 	if err != nil {
 		return err
 	}

@@ -12,9 +12,10 @@ import (
 // seed is where the UIDVALIDITY of a new mailbox starts.
 func seed() uint32 { return uint32(min(time.Now().Unix(), 1<<32-2)) }
 
-// change proposes a command about names and answers it.
-func (c *Conn) change(ctx context.Context, what string, entry *pb.Entry) (*pb.Result, error) {
-	res, err := c.store.Propose(ctx, entry)
+// change proposes a command about names to an account and, unless it is done,
+// answers it.
+func (c *Conn) change(ctx context.Context, store Store, what string, entry *pb.Entry) (*pb.Result, error) {
+	res, err := store.Propose(ctx, entry)
 	if err != nil {
 		return nil, c.fail(what, err)
 	}
@@ -30,11 +31,12 @@ func (c *Conn) create(ctx context.Context, cmd wire.Create) error {
 	if len(cmd.SpecialUse) > 1 {
 		return c.no("USEATTR", "one special use a mailbox")
 	}
-	op := &pb.CreateMailboxOp{Name: strings.TrimSuffix(cmd.Mailbox, "/"), UidValiditySeed: seed()}
+	at := c.at(strings.TrimSuffix(cmd.Mailbox, "/"))
+	op := &pb.CreateMailboxOp{Name: at.name, UidValiditySeed: seed()}
 	if len(cmd.SpecialUse) == 1 {
 		op.SpecialUse = cmd.SpecialUse[0]
 	}
-	res, err := c.change(ctx, "CREATE", &pb.Entry{Op: &pb.Entry_CreateMailbox{CreateMailbox: op}})
+	res, err := c.change(ctx, at.store, "CREATE", &pb.Entry{Op: &pb.Entry_CreateMailbox{CreateMailbox: op}})
 	if res == nil {
 		return err
 	}
@@ -44,11 +46,12 @@ func (c *Conn) create(ctx context.Context, cmd wire.Create) error {
 // delete is DELETE (RFC 9051, 6.3.5). A session that has the mailbox selected
 // closes it first.
 func (c *Conn) delete(ctx context.Context, cmd wire.Delete) error {
-	res, err := c.change(ctx, "DELETE", &pb.Entry{Op: &pb.Entry_DeleteMailbox{DeleteMailbox: &pb.DeleteMailboxOp{Name: cmd.Mailbox}}})
+	at := c.at(cmd.Mailbox)
+	res, err := c.change(ctx, at.store, "DELETE", &pb.Entry{Op: &pb.Entry_DeleteMailbox{DeleteMailbox: &pb.DeleteMailboxOp{Name: at.name}}})
 	if res == nil {
 		return err
 	}
-	if c.box != nil && c.box.id == res.GetMailboxId() {
+	if c.selects(at, res.GetMailboxId()) {
 		c.leave()
 		c.w.Untagged("OK [CLOSED] the mailbox is deleted")
 	}
@@ -58,8 +61,9 @@ func (c *Conn) delete(ctx context.Context, cmd wire.Delete) error {
 
 // rename is RENAME (RFC 9051, 6.3.6).
 func (c *Conn) rename(ctx context.Context, cmd wire.Rename) error {
-	res, err := c.change(ctx, "RENAME", &pb.Entry{Op: &pb.Entry_RenameMailbox{RenameMailbox: &pb.RenameMailboxOp{
-		From: cmd.From, To: strings.TrimSuffix(cmd.To, "/"), UidValiditySeed: seed(),
+	from, to := c.at(cmd.From), c.at(strings.TrimSuffix(cmd.To, "/"))
+	res, err := c.change(ctx, from.store, "RENAME", &pb.Entry{Op: &pb.Entry_RenameMailbox{RenameMailbox: &pb.RenameMailboxOp{
+		From: from.name, To: to.name, UidValiditySeed: seed(),
 	}}})
 	if res == nil {
 		return err
@@ -76,7 +80,7 @@ func (c *Conn) rename(ctx context.Context, cmd wire.Rename) error {
 
 // subscribe is SUBSCRIBE and UNSUBSCRIBE (RFC 9051, 6.3.7 and 6.3.8).
 func (c *Conn) subscribe(ctx context.Context, cmd wire.Subscribe) error {
-	res, err := c.change(ctx, "SUBSCRIBE", &pb.Entry{Op: &pb.Entry_Subscribe{Subscribe: &pb.SubscribeOp{
+	res, err := c.change(ctx, c.store, "SUBSCRIBE", &pb.Entry{Op: &pb.Entry_Subscribe{Subscribe: &pb.SubscribeOp{
 		Name: strings.TrimSuffix(cmd.Mailbox, "/"), Subscribed: !cmd.Unsubscribe,
 	}}})
 	if res == nil {

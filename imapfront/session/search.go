@@ -38,7 +38,7 @@ func (c *Conn) search(ctx context.Context, cmd wire.Search) error {
 		return c.bad("", t.err)
 	}
 	shown := c.box.view.UIDs().Subtract(c.box.view.Gone())
-	res, err := c.store.Search(ctx, &pb.SearchRequest{MailboxId: c.box.id, Key: key, Within: packed(shown)})
+	res, err := c.box.store.Search(ctx, &pb.SearchRequest{MailboxId: c.box.id, Key: key, Within: packed(shown)})
 	if err != nil {
 		c.unsave(ret)
 		return c.boxFailed("SEARCH", err)

@@ -24,7 +24,8 @@ func (c *Conn) doSelect(ctx context.Context, cmd wire.Select) error {
 		c.condstore = true
 	}
 	var changes earlier
-	opened, err := c.store.OpenMailbox(ctx, cmd.Mailbox, 0, sinceOf(cmd.QResync), changes.take)
+	at := c.at(cmd.Mailbox)
+	opened, err := at.store.OpenMailbox(ctx, at.name, 0, sinceOf(cmd.QResync), changes.take)
 	if err != nil {
 		return c.fail("SELECT", err)
 	}
@@ -34,10 +35,10 @@ func (c *Conn) doSelect(ctx context.Context, cmd wire.Select) error {
 		return c.fail("SELECT", err)
 	}
 	c.box = &mailbox{
-		id: info.GetId(), name: info.GetName(), readOnly: cmd.ReadOnly, keywords: info.GetKeywords(),
+		store: at.store, id: info.GetId(), name: at.shown(info.GetName()), readOnly: cmd.ReadOnly, keywords: info.GetKeywords(),
 		view: view.New(uids, imapnum.ModSeq(info.GetHighestModSeq())),
 	}
-	c.box.watch = c.watchAccount(ctx, c.box.id, info.GetHighestModSeq())
+	c.box.watch = c.watchMailbox(ctx, at.store, c.box.id, info.GetHighestModSeq())
 	c.state = selected
 	c.tellOpened(opened)
 	if cmd.QResync != nil && cmd.QResync.UIDValidity == info.GetUidValidity() {
@@ -65,7 +66,7 @@ func (c *Conn) tellOpened(opened *pb.OpenedMailbox) {
 	c.w.Untagged("OK [HIGHESTMODSEQ ", info.GetHighestModSeq(), "] highest mod-sequence")
 	c.w.Untagged("OK [MAILBOXID (", mailboxID(info.GetId()), ")] mailbox id") // RFC 8474, 4.2
 	if c.rev2 {
-		c.w.Raw(`* LIST () "/" `).Mailbox(info.GetName()).CRLF() // RFC 9051, 6.3.2
+		c.w.Raw(`* LIST () "/" `).Mailbox(c.box.name).CRLF() // RFC 9051, 6.3.2
 	}
 }
 
@@ -165,7 +166,7 @@ func (c *Conn) matchIn(seq, uid, run uint32) imapnum.UID {
 func (c *Conn) closeMailbox(ctx context.Context) error {
 	code := ""
 	if !c.box.readOnly {
-		res, err := c.store.Propose(ctx, &pb.Entry{Op: &pb.Entry_Expunge{Expunge: &pb.ExpungeOp{MailboxId: c.box.id}}})
+		res, err := c.box.store.Propose(ctx, &pb.Entry{Op: &pb.Entry_Expunge{Expunge: &pb.ExpungeOp{MailboxId: c.box.id}}})
 		if err != nil {
 			return c.fail("CLOSE", err)
 		}
@@ -194,7 +195,7 @@ func (c *Conn) closedAt(ctx context.Context, res *pb.Result) uint64 {
 		return uint64(told)
 	}
 	known := true
-	err := c.store.Fetch(ctx, &pb.FetchRequest{
+	err := c.box.store.Fetch(ctx, &pb.FetchRequest{
 		MailboxId: c.box.id, Uids: res.GetUids(), IncludeExpunged: true,
 	}, func(r *pb.FetchResponse) error {
 		if s := r.GetMessage().GetState(); s != nil && imapnum.ModSeq(s.GetModSeq()) > told {

@@ -37,7 +37,7 @@ func (c *Conn) storeFlags(ctx context.Context, cmd wire.Store) error {
 	if cmd.Silent {
 		op.KnownModSeq = &known
 	}
-	res, err := c.store.Propose(ctx, &pb.Entry{Op: &pb.Entry_Store{Store: op}})
+	res, err := c.box.store.Propose(ctx, &pb.Entry{Op: &pb.Entry_Store{Store: op}})
 	if err != nil {
 		return c.boxFailed("STORE", err)
 	}
@@ -150,7 +150,7 @@ func (c *Conn) tellStored(ctx context.Context, cmd wire.Store, done, untold imap
 		}
 		return nil
 	}
-	return c.store.Fetch(ctx, &pb.FetchRequest{MailboxId: c.box.id, Uids: packed(done)}, func(r *pb.FetchResponse) error {
+	return c.box.store.Fetch(ctx, &pb.FetchRequest{MailboxId: c.box.id, Uids: packed(done)}, func(r *pb.FetchResponse) error {
 		if s := r.GetMessage().GetState(); s != nil {
 			if newer := v.Drop(imapnum.UID(s.GetUid())); newer != nil && newer.GetModSeq() > s.GetModSeq() {
 				s = newer

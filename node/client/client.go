@@ -82,8 +82,15 @@ func New(cfg Config) (*Client, error) {
 }
 
 // Session starts a session for an account, whose name is normalised already.
-func (c *Client) Session(account string) *Session {
-	s := &Session{c: c, account: account, slot: imapnum.SlotOf(account)}
+func (c *Client) Session(account string) *Session { return c.SessionFor(account, "") }
+
+// SessionFor starts a session for an account on behalf of another one, which may
+// do there what the owner has granted it. An empty actor is the owner.
+func (c *Client) SessionFor(account, actor string) *Session {
+	if actor == account {
+		actor = ""
+	}
+	s := &Session{c: c, account: account, actor: actor, slot: imapnum.SlotOf(account)}
 	rand.Read(s.id[:])
 	return s
 }

@@ -17,6 +17,8 @@ var (
 	ErrNoAccount = errors.New("no such account")
 	// ErrNoMailbox: the mailbox does not exist.
 	ErrNoMailbox = errors.New("no such mailbox")
+	// ErrNoPermission: the session's actor may not do this with the mailbox.
+	ErrNoPermission = errors.New("no permission")
 	// ErrInvalid: the request is malformed or too large; trying again is in vain.
 	ErrInvalid = errors.New("invalid request")
 	// ErrUnavailable: the cluster gave no answer in time. Whether a mutation was
@@ -91,6 +93,8 @@ func judgeDetail(d *pb.ErrorDetail, msg string, epoch uint64) verdict {
 		v.final = ErrNoAccount
 	case pb.ErrorDetail_KIND_NO_MAILBOX:
 		v.final = ErrNoMailbox
+	case pb.ErrorDetail_KIND_NO_PERMISSION:
+		v.final = ErrNoPermission
 	case pb.ErrorDetail_KIND_INVALID, pb.ErrorDetail_KIND_OTHER_CLUSTER:
 		v.final = fmt.Errorf("%w: %s", ErrInvalid, msg)
 	case pb.ErrorDetail_KIND_NOT_LEADER:

@@ -35,7 +35,10 @@ func (a *attempt) level(s *Session, linearizable bool) *pb.ReadLevel {
 	// A session that has seen nothing, or only another shard, has no token yet: a
 	// replica could be as far behind as it likes.
 	index := s.seen(a.route.GetShard())
-	return &pb.ReadLevel{Linearizable: linearizable || index == 0, MinIndex: index}
+	// What its owner has taken from an actor must not be read again, wherever the
+	// owner's session was told so.
+	linearizable = linearizable || index == 0 || s.actor != ""
+	return &pb.ReadLevel{Linearizable: linearizable, MinIndex: index}
 }
 
 // callerError is an error of the caller's own function: it ends the request.
@@ -80,7 +83,7 @@ func (c *Client) do(ctx context.Context, s *Session, op string, k kind, f func(*
 		if !ok {
 			v.refresh = true // a map without addresses: another will come
 		} else {
-			route := &pb.Route{Account: s.account, Shard: shard, Epoch: epoch}
+			route := &pb.Route{Account: s.account, Shard: shard, Epoch: epoch, Actor: s.actor}
 			progress, err := c.attempt(ctx, addr, route, patient, k, f)
 			if progress {
 				pause, patient = backoffMin, c.cfg.AttemptTimeout

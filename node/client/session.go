@@ -24,6 +24,7 @@ import (
 type Session struct {
 	c       *Client
 	account string
+	actor   string // empty: the account's owner
 	slot    imapnum.Slot
 	id      [16]byte
 
@@ -87,6 +88,7 @@ func (s *Session) propose(ctx context.Context, op string, entry *pb.Entry, reque
 	e := &pb.Entry{
 		Version: 1,
 		Account: s.account,
+		Actor:   s.actor,
 		Request: request,
 		Time:    time.Now().UnixNano(),
 		Op:      entry.GetOp(),

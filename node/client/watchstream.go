@@ -244,7 +244,7 @@ func (sw *shardWatch) subscribe(stream pb.StoreService_WatchClient) error {
 	for _, id := range changes {
 		req := &pb.WatchRequest{WatchId: id}
 		if w := sw.watch(id); w != nil {
-			req.Route = &pb.Route{Account: w.s.account, Shard: sw.shard, Epoch: epoch}
+			req.Route = &pb.Route{Account: w.s.account, Shard: sw.shard, Epoch: epoch, Actor: w.s.actor}
 			req.SinceModSeq, req.MinIndex = w.since(), w.s.seen(sw.shard)
 		}
 		if err := stream.Send(req); err != nil {

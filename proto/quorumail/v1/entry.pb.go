@@ -51,6 +51,8 @@ const (
 	Code_CODE_UIDS_EXHAUSTED Code = 12
 	// Special use already given to another mailbox (USEATTR).
 	Code_CODE_USE_ATTR Code = 13
+	// The actor lacks a right that the command needs (NOPERM).
+	Code_CODE_NO_PERMISSION Code = 14
 )
 
 // Enum value maps for Code.
@@ -70,6 +72,7 @@ var (
 		11: "CODE_STALE_REQUEST",
 		12: "CODE_UIDS_EXHAUSTED",
 		13: "CODE_USE_ATTR",
+		14: "CODE_NO_PERMISSION",
 	}
 	Code_value = map[string]int32{
 		"CODE_UNSPECIFIED":    0,
@@ -86,6 +89,7 @@ var (
 		"CODE_STALE_REQUEST":  11,
 		"CODE_UIDS_EXHAUSTED": 12,
 		"CODE_USE_ATTR":       13,
+		"CODE_NO_PERMISSION":  14,
 	}
 )
 
@@ -285,6 +289,10 @@ type Entry struct {
 	// The proposer's clock, in nanoseconds since 1970 UTC. The state machine
 	// never lets time go back: it uses the highest seen in the shard.
 	Time int64 `protobuf:"varint,4,opt,name=time,proto3" json:"time,omitempty"`
+	// On whose behalf the command is, as normalised; empty or the same as account:
+	// the account's owner, who may do everything. What others may do is decided by
+	// the mailbox's access control list when the entry is applied.
+	Actor string `protobuf:"bytes,5,opt,name=actor,proto3" json:"actor,omitempty"`
 	// Types that are valid to be assigned to Op:
 	//
 	//	*Entry_CreateAccount
@@ -363,6 +371,13 @@ func (x *Entry) GetTime() int64 {
 		return x.Time
 	}
 	return 0
+}
+
+func (x *Entry) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
 }
 
 func (x *Entry) GetOp() isEntry_Op {
@@ -1803,12 +1818,13 @@ const file_quorumail_v1_entry_proto_rawDesc = "" +
 	"\aentries\x18\x01 \x03(\v2\x13.quorumail.v1.EntryR\aentries\"A\n" +
 	"\tRequestId\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x1a\n" +
-	"\bsequence\x18\x02 \x01(\x04R\bsequence\"\xad\b\n" +
+	"\bsequence\x18\x02 \x01(\x04R\bsequence\"\xc3\b\n" +
 	"\x05Entry\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\tR\aaccount\x121\n" +
 	"\arequest\x18\x03 \x01(\v2\x17.quorumail.v1.RequestIdR\arequest\x12\x12\n" +
-	"\x04time\x18\x04 \x01(\x03R\x04time\x12F\n" +
+	"\x04time\x18\x04 \x01(\x03R\x04time\x12\x14\n" +
+	"\x05actor\x18\x05 \x01(\tR\x05actor\x12F\n" +
 	"\x0ecreate_account\x18\n" +
 	" \x01(\v2\x1d.quorumail.v1.CreateAccountOpH\x00R\rcreateAccount\x12I\n" +
 	"\x0fset_credentials\x18\v \x01(\v2\x1e.quorumail.v1.SetCredentialsOpH\x00R\x0esetCredentials\x12F\n" +
@@ -1925,7 +1941,7 @@ const file_quorumail_v1_entry_proto_rawDesc = "" +
 	"\brepeated\x18\t \x01(\bR\brepeated\x122\n" +
 	"\tovertaken\x18\x0f \x01(\v2\x14.quorumail.v1.UidSetR\tovertaken\x122\n" +
 	"\x06states\x18\x10 \x03(\v2\x1a.quorumail.v1.MessageStateR\x06states\x12$\n" +
-	"\x0ebefore_mod_seq\x18\x11 \x01(\x04R\fbeforeModSeq*\xa9\x02\n" +
+	"\x0ebefore_mod_seq\x18\x11 \x01(\x04R\fbeforeModSeq*\xc1\x02\n" +
 	"\x04Code\x12\x14\n" +
 	"\x10CODE_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aCODE_OK\x10\x01\x12\x10\n" +
@@ -1942,7 +1958,8 @@ const file_quorumail_v1_entry_proto_rawDesc = "" +
 	"\x12\x16\n" +
 	"\x12CODE_STALE_REQUEST\x10\v\x12\x17\n" +
 	"\x13CODE_UIDS_EXHAUSTED\x10\f\x12\x11\n" +
-	"\rCODE_USE_ATTR\x10\rB?Z=github.com/quorumail/quorumail/proto/quorumail/v1;quorumailv1b\x06proto3"
+	"\rCODE_USE_ATTR\x10\r\x12\x16\n" +
+	"\x12CODE_NO_PERMISSION\x10\x0eB?Z=github.com/quorumail/quorumail/proto/quorumail/v1;quorumailv1b\x06proto3"
 
 var (
 	file_quorumail_v1_entry_proto_rawDescOnce sync.Once

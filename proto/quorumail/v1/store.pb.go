@@ -46,21 +46,24 @@ const (
 	ErrorDetail_KIND_INVALID    ErrorDetail_Kind = 8
 	// The client was compiled or configured for another cluster.
 	ErrorDetail_KIND_OTHER_CLUSTER ErrorDetail_Kind = 9
+	// The actor may know of the mailbox, but lacks a right that the request needs.
+	ErrorDetail_KIND_NO_PERMISSION ErrorDetail_Kind = 10
 )
 
 // Enum value maps for ErrorDetail_Kind.
 var (
 	ErrorDetail_Kind_name = map[int32]string{
-		0: "KIND_UNSPECIFIED",
-		1: "KIND_NOT_LEADER",
-		2: "KIND_WRONG_SHARD",
-		3: "KIND_OVERLOADED",
-		4: "KIND_NOT_READY",
-		5: "KIND_READ_ONLY",
-		6: "KIND_NO_ACCOUNT",
-		7: "KIND_NO_MAILBOX",
-		8: "KIND_INVALID",
-		9: "KIND_OTHER_CLUSTER",
+		0:  "KIND_UNSPECIFIED",
+		1:  "KIND_NOT_LEADER",
+		2:  "KIND_WRONG_SHARD",
+		3:  "KIND_OVERLOADED",
+		4:  "KIND_NOT_READY",
+		5:  "KIND_READ_ONLY",
+		6:  "KIND_NO_ACCOUNT",
+		7:  "KIND_NO_MAILBOX",
+		8:  "KIND_INVALID",
+		9:  "KIND_OTHER_CLUSTER",
+		10: "KIND_NO_PERMISSION",
 	}
 	ErrorDetail_Kind_value = map[string]int32{
 		"KIND_UNSPECIFIED":   0,
@@ -73,6 +76,7 @@ var (
 		"KIND_NO_MAILBOX":    7,
 		"KIND_INVALID":       8,
 		"KIND_OTHER_CLUSTER": 9,
+		"KIND_NO_PERMISSION": 10,
 	}
 )
 
@@ -164,7 +168,9 @@ type Route struct {
 	Account string                 `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
 	Shard   uint32                 `protobuf:"varint,2,opt,name=shard,proto3" json:"shard,omitempty"`
 	// Epoch of the directory map that the sender holds.
-	Epoch         uint64 `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Epoch uint64 `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// On whose behalf, as in Entry.actor.
+	Actor         string `protobuf:"bytes,4,opt,name=actor,proto3" json:"actor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -218,6 +224,13 @@ func (x *Route) GetEpoch() uint64 {
 		return x.Epoch
 	}
 	return 0
+}
+
+func (x *Route) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
 }
 
 // How fresh a read must be.
@@ -3195,18 +3208,19 @@ var File_quorumail_v1_store_proto protoreflect.FileDescriptor
 
 const file_quorumail_v1_store_proto_rawDesc = "" +
 	"\n" +
-	"\x18quorumail/v1/store.proto\x12\fquorumail.v1\x1a\x18quorumail/v1/entry.proto\x1a\x17quorumail/v1/mail.proto\"M\n" +
+	"\x18quorumail/v1/store.proto\x12\fquorumail.v1\x1a\x18quorumail/v1/entry.proto\x1a\x17quorumail/v1/mail.proto\"c\n" +
 	"\x05Route\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x14\n" +
 	"\x05shard\x18\x02 \x01(\rR\x05shard\x12\x14\n" +
-	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\"L\n" +
+	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\x12\x14\n" +
+	"\x05actor\x18\x04 \x01(\tR\x05actor\"L\n" +
 	"\tReadLevel\x12\"\n" +
 	"\flinearizable\x18\x01 \x01(\bR\flinearizable\x12\x1b\n" +
-	"\tmin_index\x18\x02 \x01(\x04R\bminIndex\"\xca\x02\n" +
+	"\tmin_index\x18\x02 \x01(\x04R\bminIndex\"\xe2\x02\n" +
 	"\vErrorDetail\x122\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1e.quorumail.v1.ErrorDetail.KindR\x04kind\x12\x16\n" +
 	"\x06leader\x18\x02 \x01(\tR\x06leader\x12\x14\n" +
-	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\"\xd8\x01\n" +
+	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\"\xf0\x01\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fKIND_NOT_LEADER\x10\x01\x12\x14\n" +
@@ -3217,7 +3231,9 @@ const file_quorumail_v1_store_proto_rawDesc = "" +
 	"\x0fKIND_NO_ACCOUNT\x10\x06\x12\x13\n" +
 	"\x0fKIND_NO_MAILBOX\x10\a\x12\x10\n" +
 	"\fKIND_INVALID\x10\b\x12\x16\n" +
-	"\x12KIND_OTHER_CLUSTER\x10\t\"f\n" +
+	"\x12KIND_OTHER_CLUSTER\x10\t\x12\x16\n" +
+	"\x12KIND_NO_PERMISSION\x10\n" +
+	"\"f\n" +
 	"\x0eProposeRequest\x12)\n" +
 	"\x05route\x18\x01 \x01(\v2\x13.quorumail.v1.RouteR\x05route\x12)\n" +
 	"\x05entry\x18\x02 \x01(\v2\x13.quorumail.v1.EntryR\x05entry\"d\n" +
