@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"sync"
 	"time"
 
@@ -72,6 +73,9 @@ func New(cfg Config) (*Server, error) {
 	}
 	if cfg.Implicit && cfg.TLS == nil {
 		return nil, errors.New("imapfront: implicit TLS without a TLS configuration")
+	}
+	if u, err := url.Parse(cfg.Admin); err != nil || cfg.Admin != "" && u.Scheme == "" {
+		return nil, fmt.Errorf("imapfront: admin: %q is no URI", cfg.Admin)
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)

@@ -93,6 +93,15 @@ func splitMetadata(mailbox imapnum.MailboxID, actor, name string) (keys.Metadata
 	return keys.MetadataScope{Mailbox: mailbox, Actor: actor}, strings.TrimPrefix(name, privateScope)
 }
 
+// actorOf returns whose private annotations are meant: the owner's have no name in
+// their keys.
+func actorOf(account, actor string) string {
+	if actor == account {
+		return ""
+	}
+	return actor
+}
+
 // joinMetadata is the reverse of splitMetadata.
 func joinMetadata(scope keys.MetadataScope, rest string) string {
 	if scope.Shared {
@@ -114,6 +123,7 @@ type metadataChange struct {
 // setMetadata sets and removes annotations of a mailbox, all or none (RFC 5464,
 // 4.3). actor is whose private ones are meant; empty: the account's owner.
 func (tx *tx) setMetadata(a *account, actor string, op *pb.SetMetadataOp) (*pb.Result, error) {
+	actor = actorOf(a.name, actor)
 	changes, refusal, err := tx.metadataChanges(a, actor, op)
 	if err != nil || refusal != nil {
 		return refusal, err

@@ -243,6 +243,9 @@ func TestMetadataOfActors_RFC5464_3_2(t *testing.T) {
 	for _, actor := range []string{"", bob} {
 		acct.modSeq = 0
 		op := annotation("INBOX", "/private/comment", "of "+actor, "/shared/comment", "last by "+actor).GetSetMetadata()
+		if actor == "" {
+			actor = alice // who is the owner, however she is named
+		}
 		if res, err := tx.setMetadata(acct, actor, op); err != nil || res.GetCode() != pb.Code_CODE_OK {
 			t.Fatal(res, err)
 		}
@@ -257,6 +260,7 @@ func TestMetadataOfActors_RFC5464_3_2(t *testing.T) {
 	a := m.inbox().a
 	for actor, want := range map[string]string{
 		"": "map[/private/comment:of  /shared/comment:last by " + bob + "]", bob: "map[/private/comment:of " + bob + " /shared/comment:last by " + bob + "]",
+		alice: "map[/private/comment:of  /shared/comment:last by " + bob + "]",
 		"eve": "map[/shared/comment:last by " + bob + "]",
 	} {
 		got, all := map[string]string{}, map[string]string{}

@@ -26,7 +26,7 @@ func (a *Account) MetadataModSeq() (imapnum.ModSeq, error) {
 // is whose private annotations are meant; empty: the owner's. The value is only
 // good during the call.
 func (a *Account) Metadata(mailbox imapnum.MailboxID, actor, name string, depth uint32, fn func(*pb.MetadataEntry) (bool, error)) error {
-	scope, rest := splitMetadata(mailbox, actor, name)
+	scope, rest := splitMetadata(mailbox, actorOf(a.name, actor), name)
 	if len(scope.Actor) > imapnum.MaxAccountName {
 		return nil // its length does not fit into a key
 	}
@@ -69,6 +69,7 @@ func (a *Account) Metadata(mailbox imapnum.MailboxID, actor, name string, depth 
 // ascending by mailbox, that are shared or actor's, until it returns false or an
 // error. The value is only good during the call.
 func (a *Account) AllMetadata(actor string, fn func(imapnum.MailboxID, *pb.MetadataEntry) (bool, error)) error {
+	actor = actorOf(a.name, actor)
 	start, end := a.space.Kind(keys.Metadata)
 	return scan(a.v.snap, start, end, func(key, value []byte) (bool, error) {
 		scope, rest, err := keys.ParseMetadata(a.space.Rest(key))

@@ -3,7 +3,10 @@ package raftfsm
 import (
 	"bytes"
 	"crypto/sha256"
+	"math"
 	"strings"
+
+	"github.com/cockroachdb/pebble/v2"
 
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
 	"github.com/quorumail/quorumail/raftfsm/keys"
@@ -63,26 +66,56 @@ func messageID(field []byte) string {
 // joinThread returns the thread of a new message and enters the message into
 // the index.
 func (tx *tx) joinThread(a *account, e *pb.Email) (uint64, error) {
-	thread := e.GetEmailId()
 	hashes := threadIDs(e)
-	for _, hash := range hashes {
-		// Keys go on with the thread: the first is of the oldest.
-		start, end := a.space.Threads(hash)
-		err := tx.scan(start, end, func(key, _ []byte) (bool, error) {
-			_, found, _, err := keys.ParseThread(a.space.Rest(key))
-			thread = min(thread, found)
-			return false, err
-		})
-		if err != nil {
-			return 0, err
-		}
+	if len(hashes) == 0 {
+		return e.GetEmailId(), nil
 	}
+	thread, err := tx.oldestThread(a, hashes)
+	if err != nil {
+		return 0, err
+	}
+	thread = min(thread, e.GetEmailId())
 	for _, hash := range hashes {
 		if err := tx.set(a.space.Thread(hash, thread, e.GetEmailId()), nil); err != nil {
 			return 0, err
 		}
 	}
 	return thread, nil
+}
+
+// oldestThread returns the oldest thread that has a message under one of some
+// hashes; the highest number there is if none has.
+func (tx *tx) oldestThread(a *account, hashes [][]byte) (oldest uint64, err error) {
+	start, end := a.space.Kind(keys.Thread)
+	it, err := tx.b.NewIter(&pebble.IterOptions{LowerBound: start, UpperBound: end})
+	if err != nil {
+		return 0, err
+	}
+	defer func() {
+		if e := it.Close(); err == nil {
+			err = e
+		}
+	}()
+	oldest = math.MaxUint64
+	for _, hash := range hashes {
+		// Keys go on with the thread: the first is of the oldest.
+		first, end := a.space.Threads(hash)
+		if !it.SeekGE(first) {
+			if err := it.Error(); err != nil {
+				return 0, err
+			}
+			continue
+		}
+		if bytes.Compare(it.Key(), end) >= 0 {
+			continue
+		}
+		_, thread, _, err := keys.ParseThread(a.space.Rest(it.Key()))
+		if err != nil {
+			return 0, err
+		}
+		oldest = min(oldest, thread)
+	}
+	return oldest, nil
 }
 
 // leaveThread takes a message that is collected out of the index. One of before
