@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -68,76 +70,38 @@ func scripts(t testing.TB) map[string]*transcript.Script {
 	return all
 }
 
-// runAll runs all transcripts against frontends of a cluster.
-func runAll(t *testing.T, c *nodetest.Cluster, between func(account string) func(int)) {
+// names returns the names of all transcripts, in order.
+func names(all map[string]*transcript.Script) []string {
+	return slices.Sorted(maps.Keys(all))
+}
+
+// runAll runs all transcripts against two frontends of a cluster.
+func runAll(t *testing.T, c *nodetest.Cluster) {
 	var addrs []string
 	for range 2 {
 		addr, _ := front(t, c, nil)
 		addrs = append(addrs, addr)
 	}
-	n := 0
-	for name, s := range scripts(t) {
-		n++
-		user := fmt.Sprintf("user%d@example.org", n)
+	all := scripts(t)
+	for n, name := range names(all) {
 		t.Run(name, func(t *testing.T) {
+			user := fmt.Sprintf("user%d@example.org", n)
 			c.CreateAccount(t, user, "secret")
 			dials := 0
-			srv := transcript.Server{User: user, Password: "secret", Dial: func() (net.Conn, error) {
+			transcript.Run(t, all[name], transcript.Server{User: user, Password: "secret", Dial: func() (net.Conn, error) {
 				dials++
 				return net.Dial("tcp", addrs[dials%len(addrs)])
-			}}
-			if between != nil {
-				srv.Between = between(user)
-				srv.Timeout = 30 * time.Second
-			}
-			transcript.Run(t, s, srv)
+			}})
 		})
 	}
 }
 
 // Every transcript on one replica, each connection on one of two frontends.
 func TestTranscripts(t *testing.T) {
-	runAll(t, nodetest.Start(t, nodetest.Options{Nodes: 1, Shards: 2}), nil)
+	runAll(t, nodetest.Start(t, nodetest.Options{Nodes: 1, Shards: 2}))
 }
 
 // Every transcript on three replicas.
 func TestTranscriptsReplicated(t *testing.T) {
-	runAll(t, nodetest.Start(t, nodetest.Options{Nodes: 3, Shards: 2}), nil)
-}
-
-// Transcripts on three replicas whose leader is killed in the middle: the
-// connections stay, and nothing that the client is told differs.
-func TestTranscriptsWithLeaderKilled(t *testing.T) {
-	c := nodetest.Start(t, nodetest.Options{Nodes: 3, Shards: 1})
-	addr, _ := front(t, c, nil)
-	all := scripts(t)
-	for n, name := range []string{
-		"append-multi", "condstore-unchangedsince", "expunge-not-during-fetch", "idle", "metadata-unsolicited", "move-vanished",
-		"objectid-threadid-immutable", "qresync-select",
-		"qresync-uid-fetch-vanished", "rename", "search-keys", "searchres", "store-told-to-others", "vanished-only-shown",
-	} {
-		s := all[name]
-		if s == nil {
-			t.Fatalf("no transcript %q", name)
-		}
-		t.Run(name, func(t *testing.T) {
-			user := fmt.Sprintf("user%d@example.org", n)
-			c.CreateAccount(t, user, "secret")
-			killAt := 1 + n%max(len(s.Steps)-1, 1)
-			killed := ""
-			transcript.Run(t, s, transcript.Server{
-				User: user, Password: "secret", Timeout: 30 * time.Second,
-				Dial: func() (net.Conn, error) { return net.Dial("tcp", addr) },
-				Between: func(step int) {
-					if step == killAt {
-						killed = c.KillLeader(t, user)
-					}
-				},
-			})
-			if killed != "" {
-				c.Restart(t, killed)
-			}
-		})
-	}
-	c.HashesEqual(t)
+	runAll(t, nodetest.Start(t, nodetest.Options{Nodes: 3, Shards: 2}))
 }

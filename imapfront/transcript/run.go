@@ -16,8 +16,8 @@ type Server struct {
 	Dial func() (net.Conn, error)
 	// User and Password are of an account that has nothing but an empty INBOX.
 	User, Password string
-	// Between, if set, is called before each step but the first: the place to
-	// kill a leader.
+	// Between, if set, is called before each step, with its number from 0: the
+	// place to kill a leader.
 	Between func(step int)
 	// Timeout bounds the wait for each line; default 10 s.
 	Timeout time.Duration
@@ -36,7 +36,7 @@ func Run(t testing.TB, s *Script, srv Server) {
 	}
 	for i := range s.Steps {
 		step := &s.Steps[i]
-		if i > 0 && srv.Between != nil {
+		if srv.Between != nil {
 			srv.Between(i)
 		}
 		if err := r.run(step); err != nil {
