@@ -266,6 +266,8 @@ func (tx *tx) operation(acct *account, e *pb.Entry) (*pb.Result, error) {
 		return tx.collect(acct, op.Collect)
 	case *pb.Entry_CompactQueue:
 		return tx.compactQueue(acct, op.CompactQueue)
+	case *pb.Entry_Replace:
+		return tx.replaceMessage(acct, op.Replace)
 	case *pb.Entry_SetMetadata:
 		return tx.setMetadata(acct, "", op.SetMetadata)
 	}

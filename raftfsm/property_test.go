@@ -116,7 +116,7 @@ func (p *pair) equal(what string, got, want any) {
 // step does one random thing to both and compares the results.
 func (p *pair) step() {
 	ok := pb.Code_CODE_OK
-	switch rapid.SampledFrom([]string{"append", "append", "append", "store", "store", "expunge", "churn", "churn", "copy", "copy", "create", "delete", "rename", "subscribe", "repeat", "deliver again", "garbage", "annotate", "annotate", "compact", "compact", "collect"}).Draw(p.T, "step") {
+	switch rapid.SampledFrom([]string{"append", "append", "append", "replace", "store", "store", "expunge", "churn", "churn", "copy", "copy", "create", "delete", "rename", "subscribe", "repeat", "deliver again", "garbage", "annotate", "annotate", "compact", "compact", "collect"}).Draw(p.T, "step") {
 	case "append":
 		name, flags := p.name(), p.flags()
 		e := p.m.mail(name, flags...)
@@ -143,6 +143,22 @@ func (p *pair) step() {
 		}
 		p.equal("append", numbers(res.GetUids()), want)
 		p.equal("append code", res.GetCode() == ok, want != nil)
+	case "replace":
+		_, m := p.mailbox()
+		uid := rapid.Uint32Range(1, m.UIDNext).Draw(p.T, "uid")
+		name, flags := p.name(), p.flags()
+		op := p.m.mail(name, flags...).GetAppend()
+		id := string(op.GetMessages()[0].GetEmail().GetBodyId())
+		p.model.IDs[id] = p.messageIDs(op.GetMessages()[0].GetEmail())
+		if rapid.Bool().Draw(p.T, "staged") {
+			p.stage(op.GetMessages()[0])
+		}
+		var into, gone []uint32
+		if now := p.model.Replace(m, uid, name, flags, id); now != 0 {
+			into, gone = []uint32{now}, []uint32{uid}
+		}
+		res := p.do(&pb.Entry{Op: &pb.Entry_Replace{Replace: &pb.ReplaceOp{Append: op, MailboxId: m.ID, Uid: uid}}})
+		p.equal("replaced", []any{res.GetCode() == ok, numbers(res.GetSourceUids()), numbers(res.GetUids())}, []any{into != nil, gone, into})
 	case "store":
 		_, m := p.mailbox()
 		uids, flags := p.uids(m), p.flags()

@@ -154,7 +154,7 @@ func (x *transcript) entry(c *command) *pb.Entry {
 	case "subscribe", "unsubscribe":
 		return &pb.Entry{Op: &pb.Entry_Subscribe{Subscribe: &pb.SubscribeOp{Name: text("name"), Subscribed: c.name == "subscribe"}}}
 	case "append":
-		return x.appendEntry(c, flags)
+		return x.appendEntry(c, flags, "box")
 	case "put":
 		size := uint32(c.number("size", 1))
 		return &pb.Entry{Op: &pb.Entry_PutChunk{PutChunk: &pb.PutChunkOp{BodyId: bodyID(text("body")), Chunk: &pb.BodyChunk{
@@ -171,6 +171,10 @@ func (x *transcript) entry(c *command) *pb.Entry {
 		return &pb.Entry{Op: &pb.Entry_Expunge{Expunge: &pb.ExpungeOp{MailboxId: id(), Uids: set()}}}
 	case "copy", "move":
 		return &pb.Entry{Op: &pb.Entry_Copy{Copy: &pb.CopyOp{MailboxId: id(), Uids: set(), Destination: text("to"), Move: c.name == "move"}}}
+	case "replace":
+		return &pb.Entry{Op: &pb.Entry_Replace{Replace: &pb.ReplaceOp{
+			Append: x.appendEntry(c, flags, "to").GetAppend(), MailboxId: id(), Uid: uint32(c.number("uid", 0)),
+		}}}
 	case "annotate":
 		op := &pb.SetMetadataOp{Mailbox: c.arg("box", "INBOX")}
 		values := strings.Fields(text("values"))
@@ -199,9 +203,10 @@ func (x *transcript) entry(c *command) *pb.Entry {
 // bodyID makes a body id of a short name.
 func bodyID(name string) []byte { return fmt.Appendf(nil, "%-16.16s", name) }
 
-// appendEntry makes an append of n messages, or of one whose body was staged.
-func (x *transcript) appendEntry(c *command, flags []string) *pb.Entry {
-	op := &pb.AppendOp{Mailbox: c.arg("box", "INBOX"), DeliveryId: []byte(c.arg("delivery", ""))}
+// appendEntry makes an append of n messages, or of one whose body was staged, to
+// the mailbox that an argument names.
+func (x *transcript) appendEntry(c *command, flags []string, into string) *pb.Entry {
+	op := &pb.AppendOp{Mailbox: c.arg(into, "INBOX"), DeliveryId: []byte(c.arg("delivery", ""))}
 	if name := c.arg("body", ""); name != "" {
 		op.Messages = []*pb.AppendMessage{{
 			Flags: flags, InternalDate: 100, Email: &pb.Email{Size: uint64(c.number("size", 1)), BodyId: bodyID(name)},

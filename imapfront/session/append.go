@@ -19,35 +19,14 @@ const (
 )
 
 // append is APPEND (RFC 9051, 6.3.12) and MULTIAPPEND (RFC 3502): all messages
-// are added by one entry, or none. Bodies are passed on while they arrive.
+// are added by one entry, or none.
 func (c *Conn) append(ctx context.Context, cmd wire.Append) error {
 	at := c.at(cmd.Mailbox)
-	op := &pb.AppendOp{Mailbox: at.name}
-	budget := inlineTotal
-	for msg, more := cmd.First, true; more; {
-		if refused, err := c.acceptable(msg, len(op.Messages)); refused || err != nil {
-			return err
-		}
-		m, err := c.receive(ctx, at.store, msg, budget)
-		if err != nil {
-			return err
-		}
-		if m == nil {
-			return nil // it has been answered
-		}
-		for _, chunk := range m.GetInline() {
-			budget -= len(chunk.GetData())
-		}
-		op.Messages = append(op.Messages, m)
-		msg, more, err = c.r.AppendMessage()
-		var syntax *wire.SyntaxError
-		if errors.As(err, &syntax) {
-			return c.syntaxError(syntax)
-		}
-		if err != nil {
-			return err
-		}
+	msgs, err := c.receiveAll(ctx, at.store, cmd.First, maxMessages)
+	if msgs == nil {
+		return err
 	}
+	op := &pb.AppendOp{Mailbox: at.name, Messages: msgs}
 	res, err := at.store.Propose(ctx, &pb.Entry{Op: &pb.Entry_Append{Append: op}})
 	if err != nil {
 		return c.fail("APPEND", err)
@@ -60,11 +39,50 @@ func (c *Conn) append(ctx context.Context, cmd wire.Append) error {
 			c.tell(true)
 		}
 	}
-	return c.ok("APPENDUID "+uitoa(uint64(res.GetUidValidity()))+" "+unpacked(res.GetUids()).String(), "APPEND done")
+	return c.ok(appendUID(res), "APPEND done")
+}
+
+// appendUID is the code that names the messages that an entry has added (RFC
+// 9051, 7.1).
+func appendUID(res *pb.Result) string {
+	return "APPENDUID " + uitoa(uint64(res.GetUidValidity())) + " " + unpacked(res.GetUids()).String()
+}
+
+// receiveAll reads the messages of a command, of which there may be most. Bodies
+// are passed on to store while they arrive. It returns nil if the command is over without
+// them: refused, and answered.
+func (c *Conn) receiveAll(ctx context.Context, store Store, msg wire.AppendMessage, most int) ([]*pb.AppendMessage, error) {
+	var msgs []*pb.AppendMessage
+	budget := inlineTotal
+	for more := true; more; {
+		if len(msgs) > 0 && most == 1 {
+			return nil, c.wrongState("one message, and no more")
+		}
+		if refused, err := c.acceptable(msg, len(msgs), most); refused || err != nil {
+			return nil, err
+		}
+		m, err := c.receive(ctx, store, msg, budget)
+		if m == nil {
+			return nil, err
+		}
+		for _, chunk := range m.GetInline() {
+			budget -= len(chunk.GetData())
+		}
+		msgs = append(msgs, m)
+		msg, more, err = c.r.AppendMessage()
+		var syntax *wire.SyntaxError
+		if errors.As(err, &syntax) {
+			return nil, c.syntaxError(syntax)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return msgs, nil
 }
 
 // acceptable refuses a message before its octets are read.
-func (c *Conn) acceptable(msg wire.AppendMessage, before int) (refused bool, err error) {
+func (c *Conn) acceptable(msg wire.AppendMessage, before, most int) (refused bool, err error) {
 	code, text := "", ""
 	limit := c.cfg.Limits.Append
 	switch {
@@ -72,7 +90,7 @@ func (c *Conn) acceptable(msg wire.AppendMessage, before int) (refused bool, err
 		code, text = "TOOBIG", "a message may have "+uitoa(uint64(limit))+" octets"
 	case msg.Literal.Size == 0:
 		code, text = "", "a message without octets" // RFC 3502, 6.3.11
-	case before >= maxMessages:
+	case before >= most:
 		code, text = "LIMIT", "too many messages at once"
 	default:
 		return false, nil

@@ -302,7 +302,7 @@ func (c *Conn) executeNotAuthenticated(ctx context.Context, cmd wire.Command) er
 		return c.login(ctx, cmd)
 	case wire.Authenticate:
 		return c.authenticate(ctx, cmd)
-	case wire.Append:
+	case wire.Append, wire.Replace:
 		// Its literal must not be asked for.
 		if err := c.r.RefuseLiteral(); err != nil {
 			return err
@@ -376,6 +376,8 @@ func (c *Conn) executeSelected(ctx context.Context, cmd wire.Command) (done bool
 		return true, c.storeFlags(ctx, cmd)
 	case wire.Copy:
 		return true, c.copy(ctx, cmd)
+	case wire.Replace:
+		return true, c.replace(ctx, cmd)
 	}
 	return false, nil
 }

@@ -43,6 +43,7 @@ var refusals = map[pb.Code]string{
 	pb.Code_CODE_UIDS_EXHAUSTED: "LIMIT",
 	pb.Code_CODE_USE_ATTR:       "USEATTR",
 	pb.Code_CODE_NO_BODY:        "UNAVAILABLE",
+	pb.Code_CODE_NO_MESSAGE:     "EXPUNGEISSUED",
 }
 
 // refused answers a command that the state machine has refused.

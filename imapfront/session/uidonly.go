@@ -16,6 +16,8 @@ func namesNumbers(cmd wire.Command) bool {
 		return !cmd.UID
 	case wire.Copy:
 		return !cmd.UID
+	case wire.Replace:
+		return !cmd.UID
 	case wire.Search:
 		return !cmd.UID || keyNamesNumbers(cmd.Key)
 	case wire.Select:

@@ -123,6 +123,16 @@ type Append struct {
 	First   AppendMessage
 }
 
+// Replace is REPLACE and UID REPLACE up to and with the announcement of the
+// message's literal (RFC 8508, 3.2 and 3.3). It is read on like an Append, of one
+// message only.
+type Replace struct {
+	UID     bool
+	Num     uint32 // a message sequence number or a UID; 0 for "*"
+	Mailbox string
+	Message AppendMessage
+}
+
 // AppendMessage is what comes before each message literal of an APPEND.
 type AppendMessage struct {
 	Flags   []string  // nil if not given
@@ -280,6 +290,7 @@ func (Subscribe) command()      {}
 func (List) command()           {}
 func (Status) command()         {}
 func (Append) command()         {}
+func (Replace) command()        {}
 func (Expunge) command()        {}
 func (Search) command()         {}
 func (Fetch) command()          {}

@@ -117,16 +117,18 @@ func TestList_RFC5258_6(t *testing.T) {
 
 func TestCommands_RFC9051_6_4(t *testing.T) {
 	check(t, map[string]Command{
-		"check":             Check{},
-		"close":             Close{},
-		"unselect":          Unselect{},
-		"expunge":           Expunge{},
-		"uid expunge 3:5,9": Expunge{UIDs: ptr(nums(3, 5, 9, 9))},
-		"uid expunge $":     Expunge{UIDs: &NumSet{Saved: true}},
-		"copy 1:*,*:4 y":    Copy{Set: nums(1, 0, 0, 4), Mailbox: "y"},
-		"uid copy 5:3 y":    Copy{UID: true, Set: nums(5, 3), Mailbox: "y"},
-		"move * y":          Copy{Move: true, Set: nums(0, 0), Mailbox: "y"}, // RFC 6851
-		"uid move $ inbox":  Copy{Move: true, UID: true, Set: NumSet{Saved: true}, Mailbox: "INBOX"},
+		"check":                Check{},
+		"close":                Close{},
+		"unselect":             Unselect{},
+		"expunge":              Expunge{},
+		"uid expunge 3:5,9":    Expunge{UIDs: ptr(nums(3, 5, 9, 9))},
+		"uid expunge $":        Expunge{UIDs: &NumSet{Saved: true}},
+		"copy 1:*,*:4 y":       Copy{Set: nums(1, 0, 0, 4), Mailbox: "y"},
+		"replace 4 x (a) {5+}": Replace{Num: 4, Mailbox: "x", Message: AppendMessage{Flags: []string{"a"}, Literal: Literal{Size: 5, NonSync: true}}}, // RFC 8508, 5
+		"uid REPLACE * x ~{5}": Replace{UID: true, Mailbox: "x", Message: AppendMessage{Literal: Literal{Size: 5, Binary: true}}},
+		"uid copy 5:3 y":       Copy{UID: true, Set: nums(5, 3), Mailbox: "y"},
+		"move * y":             Copy{Move: true, Set: nums(0, 0), Mailbox: "y"}, // RFC 6851
+		"uid move $ inbox":     Copy{Move: true, UID: true, Set: NumSet{Saved: true}, Mailbox: "INBOX"},
 	})
 }
 

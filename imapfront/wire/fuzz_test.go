@@ -48,8 +48,8 @@ func transcript(t *testing.T, src io.Reader, size int, utf8 bool) []string {
 		if cap(r.line) > 8*limits.Line {
 			t.Fatalf("a line of %d octets", cap(r.line))
 		}
-		if a, ok := cmd.(Append); ok {
-			if err := readAppend(r, a, &events); err != nil && !errors.As(err, &syntax) {
+		if first, ok := firstMessage(cmd); ok {
+			if err := readAppend(r, *first, &events); err != nil && !errors.As(err, &syntax) {
 				return append(events, err.Error())
 			}
 		}
@@ -58,9 +58,34 @@ func transcript(t *testing.T, src io.Reader, size int, utf8 bool) []string {
 	return nil
 }
 
+// firstMessage returns what a command announces.
+func firstMessage(cmd Command) (*AppendMessage, bool) {
+	switch cmd := cmd.(type) {
+	case Append:
+		return &cmd.First, true
+	case Replace:
+		return &cmd.Message, true
+	}
+	return nil, false
+}
+
+// inUTC returns a command whose date is in UTC: zones compare by their place in
+// memory.
+func inUTC(cmd Command) Command {
+	switch c := cmd.(type) {
+	case Append:
+		c.First.Date = c.First.Date.UTC()
+		return c
+	case Replace:
+		c.Message.Date = c.Message.Date.UTC()
+		return c
+	}
+	return cmd
+}
+
 // readAppend reads messages that are not too large, and refuses others.
-func readAppend(r *Reader, a Append, events *[]string) error {
-	msg, more := a.First, true
+func readAppend(r *Reader, msg AppendMessage, events *[]string) error {
+	more := true
 	for more {
 		if msg.Literal.Size > r.limits.Append {
 			*events = append(*events, "refused")
@@ -86,18 +111,11 @@ func readAppend(r *Reader, a Append, events *[]string) error {
 // stable checks that what is printed of a command is that command.
 func stable(t *testing.T, cmd Command, utf8 bool) {
 	line := printCommand(cmd, utf8)
-	if a, ok := cmd.(Append); ok {
-		a.First.Date = a.First.Date.UTC() // zones compare by their place in memory
-		cmd = a
-	}
+	cmd = inUTC(cmd)
 	r := NewReader(bytes.NewReader([]byte("t "+line+"\r\n")), Limits{}, nil)
 	r.SetUTF8(utf8)
 	_, again, err := r.ReadCommand()
-	if a, ok := again.(Append); ok {
-		a.First.Date = a.First.Date.UTC()
-		again = a
-	}
-	if err != nil || !reflect.DeepEqual(again, cmd) {
+	if again = inUTC(again); err != nil || !reflect.DeepEqual(again, cmd) {
 		t.Fatalf("%+v, printed %q, is %+v, %v", cmd, line, again, err)
 	}
 }
@@ -107,7 +125,7 @@ func FuzzReadCommand(f *testing.F) {
 		"a login bob {3}\r\nabc\r\n", "a uid fetch 1:* (flags body.peek[1.2.header.fields (a b)]<1.2>) (changedsince 5 vanished)\r\n",
 		"a append x (\\Seen) {3+}\r\nabc (a) {1}\r\nx\r\n", "a search or (not seen) uid 1:* since 1-Jan-2020\r\n",
 		"a select x (qresync (1 2 3:4 (1 2)))\r\n", "a list (subscribed) \"\" (a b) return (status (messages))\r\n",
-		"a store 1 (unchangedsince 5) +flags.silent (a \\Seen)\r\n", "a id (\"a\" NIL)\r\n", "a append x utf8 (~{1+}\r\na)\r\n",
+		"a store 1 (unchangedsince 5) +flags.silent (a \\Seen)\r\n", "a id (\"a\" NIL)\r\n", "a replace * x (\\Seen) \" 1-Jan-2020 00:00:00 +0100\" {3+}\r\nabc\r\na uid replace 7 x {1}\r\n", "a append x utf8 (~{1+}\r\na)\r\n",
 		"a bogus {6+}\r\nx y\r\nz {1+}\r\nq\r\nb noop\r\n", "a authenticate plain AGEAYg==\r\n", "a create &AOQ- (use (\\Sent))\r\n",
 		"a append x \" 1-Jan-2020 00:00:00 +0100\" {2000+}\r\n", "a search return (save) charset x modseq \"/flags/\\\\a\" all 5\r\n",
 		"\x16\x03\x01\x00", "a enable x y\r\na status x (messages)\r\na copy $ y\r\na uid move 1,2:* y\r\na rename a b\r\na uid expunge 5\r\n",

@@ -51,7 +51,8 @@ func knownCommand(name string) bool {
 	switch name {
 	case "ID", "LOGIN", "AUTHENTICATE", "ENABLE", "SELECT", "EXAMINE", "CREATE", "DELETE", "RENAME", "SUBSCRIBE",
 		"UNSUBSCRIBE", "LIST", "LSUB", "STATUS", "APPEND", "SEARCH", "UID SEARCH", "FETCH", "UID FETCH", "STORE",
-		"UID STORE", "GETMETADATA", "SETMETADATA", "COPY", "UID COPY", "MOVE", "UID MOVE", "UID EXPUNGE":
+		"UID STORE", "GETMETADATA", "SETMETADATA", "COPY", "UID COPY", "MOVE", "UID MOVE", "UID EXPUNGE",
+		"REPLACE", "UID REPLACE":
 		return true
 	}
 	return false
@@ -72,6 +73,13 @@ func (p *parser) arguments(name string) Command {
 		p.sp()
 		c.Mailbox = p.mailbox()
 		return c
+	case "REPLACE":
+		r := Replace{UID: uid, Num: p.seqNumber()}
+		p.sp()
+		r.Mailbox = p.mailbox()
+		p.sp()
+		r.Message = p.appendMessage()
+		return r
 	}
 	switch name {
 	case "UID EXPUNGE":

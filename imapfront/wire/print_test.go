@@ -174,6 +174,13 @@ func (p *printer) messageCommand(cmd Command) {
 		p.set(c.Set)
 		p.WriteByte(' ')
 		p.mailbox(c.Mailbox)
+	case Replace:
+		p.uid(c.UID)
+		p.WriteString("replace ")
+		p.set(NumSet{Ranges: []NumRange{{c.Num, c.Num}}})
+		p.WriteByte(' ')
+		p.mailbox(c.Mailbox)
+		p.appendMessage(c.Message)
 	default:
 		fmt.Fprintf(p, "<%T>", cmd)
 	}

@@ -115,8 +115,8 @@ func (r *Reader) SetUTF8(on bool) { r.utf8 = on }
 // having read up to the end of the command, so that the next call starts at the
 // next one. Other errors are the connection's and final.
 //
-// An Append is returned as soon as its first message literal is announced; its
-// octets are read with LiteralBody and the command is read on with
+// An Append or a Replace is returned as soon as its first message literal is
+// announced; its octets are read with LiteralBody and the command is read on with
 // AppendMessage, or given up with RefuseLiteral.
 func (r *Reader) ReadCommand() (tag string, cmd Command, err error) {
 	// A literal that nobody has dealt with must not be taken for commands.

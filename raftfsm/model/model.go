@@ -181,6 +181,20 @@ func (a *Account) Append(name string, flags []string, bodies ...string) []uint32
 	return uids
 }
 
+// Replace adds a message to a mailbox and removes another of m, both under one
+// modseq, and returns the new UID; 0 if the mailbox or the message is not there.
+func (a *Account) Replace(m *Mailbox, uid uint32, name string, flags []string, body string) uint32 {
+	if !slices.ContainsFunc(m.Messages, func(msg Message) bool { return msg.UID == uid }) {
+		return 0
+	}
+	uids := a.Append(name, flags, body)
+	if uids == nil {
+		return 0
+	}
+	a.drop(m, uid)
+	return uids[0]
+}
+
 // Store changes flags. mode is "replace", "add" or "remove"; unchangedSince is
 // nil or the condition, known the MODSEQ that the caller is at. Returned are the
 // messages changed, those left, and those changed that were newer than known.

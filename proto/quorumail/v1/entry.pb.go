@@ -53,6 +53,8 @@ const (
 	Code_CODE_USE_ATTR Code = 13
 	// The actor lacks a right that the command needs (NOPERM).
 	Code_CODE_NO_PERMISSION Code = 14
+	// The message to be replaced is gone (EXPUNGEISSUED).
+	Code_CODE_NO_MESSAGE Code = 15
 )
 
 // Enum value maps for Code.
@@ -73,6 +75,7 @@ var (
 		12: "CODE_UIDS_EXHAUSTED",
 		13: "CODE_USE_ATTR",
 		14: "CODE_NO_PERMISSION",
+		15: "CODE_NO_MESSAGE",
 	}
 	Code_value = map[string]int32{
 		"CODE_UNSPECIFIED":    0,
@@ -90,6 +93,7 @@ var (
 		"CODE_UIDS_EXHAUSTED": 12,
 		"CODE_USE_ATTR":       13,
 		"CODE_NO_PERMISSION":  14,
+		"CODE_NO_MESSAGE":     15,
 	}
 )
 
@@ -169,7 +173,7 @@ func (x StoreOp_Mode) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use StoreOp_Mode.Descriptor instead.
 func (StoreOp_Mode) EnumDescriptor() ([]byte, []int) {
-	return file_quorumail_v1_entry_proto_rawDescGZIP(), []int{13, 0}
+	return file_quorumail_v1_entry_proto_rawDescGZIP(), []int{14, 0}
 }
 
 // The content of one Raft log entry: commands that were proposed together.
@@ -310,6 +314,7 @@ type Entry struct {
 	//	*Entry_Collect
 	//	*Entry_CompactQueue
 	//	*Entry_SetMetadata
+	//	*Entry_Replace
 	Op            isEntry_Op `protobuf_oneof:"op"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -522,6 +527,15 @@ func (x *Entry) GetSetMetadata() *SetMetadataOp {
 	return nil
 }
 
+func (x *Entry) GetReplace() *ReplaceOp {
+	if x != nil {
+		if x, ok := x.Op.(*Entry_Replace); ok {
+			return x.Replace
+		}
+	}
+	return nil
+}
+
 type isEntry_Op interface {
 	isEntry_Op()
 }
@@ -586,6 +600,10 @@ type Entry_SetMetadata struct {
 	SetMetadata *SetMetadataOp `protobuf:"bytes,25,opt,name=set_metadata,json=setMetadata,proto3,oneof"`
 }
 
+type Entry_Replace struct {
+	Replace *ReplaceOp `protobuf:"bytes,26,opt,name=replace,proto3,oneof"`
+}
+
 func (*Entry_CreateAccount) isEntry_Op() {}
 
 func (*Entry_SetCredentials) isEntry_Op() {}
@@ -615,6 +633,8 @@ func (*Entry_Collect) isEntry_Op() {}
 func (*Entry_CompactQueue) isEntry_Op() {}
 
 func (*Entry_SetMetadata) isEntry_Op() {}
+
+func (*Entry_Replace) isEntry_Op() {}
 
 // Creates an account with its INBOX. Refused with ACCOUNT_EXISTS if it is
 // there already.
@@ -1191,6 +1211,70 @@ func (x *AppendMessage) GetInline() []*BodyChunk {
 	return nil
 }
 
+// RFC 8508: appends a message and removes another; both or neither.
+type ReplaceOp struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One message, without a delivery id.
+	Append *AppendOp `protobuf:"bytes,1,opt,name=append,proto3" json:"append,omitempty"`
+	// Whose place it takes, whatever its flags are. Refused with NO_MESSAGE if it
+	// is not there any more.
+	MailboxId     uint64 `protobuf:"varint,2,opt,name=mailbox_id,json=mailboxId,proto3" json:"mailbox_id,omitempty"`
+	Uid           uint32 `protobuf:"varint,3,opt,name=uid,proto3" json:"uid,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplaceOp) Reset() {
+	*x = ReplaceOp{}
+	mi := &file_quorumail_v1_entry_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplaceOp) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplaceOp) ProtoMessage() {}
+
+func (x *ReplaceOp) ProtoReflect() protoreflect.Message {
+	mi := &file_quorumail_v1_entry_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplaceOp.ProtoReflect.Descriptor instead.
+func (*ReplaceOp) Descriptor() ([]byte, []int) {
+	return file_quorumail_v1_entry_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ReplaceOp) GetAppend() *AppendOp {
+	if x != nil {
+		return x.Append
+	}
+	return nil
+}
+
+func (x *ReplaceOp) GetMailboxId() uint64 {
+	if x != nil {
+		return x.MailboxId
+	}
+	return 0
+}
+
+func (x *ReplaceOp) GetUid() uint32 {
+	if x != nil {
+		return x.Uid
+	}
+	return 0
+}
+
 // RFC 9051, 6.4.6 and RFC 7162, 3.1.3.
 type StoreOp struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
@@ -1211,7 +1295,7 @@ type StoreOp struct {
 
 func (x *StoreOp) Reset() {
 	*x = StoreOp{}
-	mi := &file_quorumail_v1_entry_proto_msgTypes[13]
+	mi := &file_quorumail_v1_entry_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1223,7 +1307,7 @@ func (x *StoreOp) String() string {
 func (*StoreOp) ProtoMessage() {}
 
 func (x *StoreOp) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_entry_proto_msgTypes[13]
+	mi := &file_quorumail_v1_entry_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1236,7 +1320,7 @@ func (x *StoreOp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StoreOp.ProtoReflect.Descriptor instead.
 func (*StoreOp) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_entry_proto_rawDescGZIP(), []int{13}
+	return file_quorumail_v1_entry_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *StoreOp) GetMailboxId() uint64 {
@@ -1293,7 +1377,7 @@ type ExpungeOp struct {
 
 func (x *ExpungeOp) Reset() {
 	*x = ExpungeOp{}
-	mi := &file_quorumail_v1_entry_proto_msgTypes[14]
+	mi := &file_quorumail_v1_entry_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1305,7 +1389,7 @@ func (x *ExpungeOp) String() string {
 func (*ExpungeOp) ProtoMessage() {}
 
 func (x *ExpungeOp) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_entry_proto_msgTypes[14]
+	mi := &file_quorumail_v1_entry_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1318,7 +1402,7 @@ func (x *ExpungeOp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExpungeOp.ProtoReflect.Descriptor instead.
 func (*ExpungeOp) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_entry_proto_rawDescGZIP(), []int{14}
+	return file_quorumail_v1_entry_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ExpungeOp) GetMailboxId() uint64 {
@@ -1350,7 +1434,7 @@ type CopyOp struct {
 
 func (x *CopyOp) Reset() {
 	*x = CopyOp{}
-	mi := &file_quorumail_v1_entry_proto_msgTypes[15]
+	mi := &file_quorumail_v1_entry_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1362,7 +1446,7 @@ func (x *CopyOp) String() string {
 func (*CopyOp) ProtoMessage() {}
 
 func (x *CopyOp) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_entry_proto_msgTypes[15]
+	mi := &file_quorumail_v1_entry_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1375,7 +1459,7 @@ func (x *CopyOp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CopyOp.ProtoReflect.Descriptor instead.
 func (*CopyOp) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_entry_proto_rawDescGZIP(), []int{15}
+	return file_quorumail_v1_entry_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CopyOp) GetMailboxId() uint64 {
@@ -1418,7 +1502,7 @@ type PutChunkOp struct {
 
 func (x *PutChunkOp) Reset() {
 	*x = PutChunkOp{}
-	mi := &file_quorumail_v1_entry_proto_msgTypes[16]
+	mi := &file_quorumail_v1_entry_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1430,7 +1514,7 @@ func (x *PutChunkOp) String() string {
 func (*PutChunkOp) ProtoMessage() {}
 
 func (x *PutChunkOp) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_entry_proto_msgTypes[16]
+	mi := &file_quorumail_v1_entry_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1443,7 +1527,7 @@ func (x *PutChunkOp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutChunkOp.ProtoReflect.Descriptor instead.
 func (*PutChunkOp) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_entry_proto_rawDescGZIP(), []int{16}
+	return file_quorumail_v1_entry_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *PutChunkOp) GetBodyId() []byte {
@@ -1476,7 +1560,7 @@ type CollectOp struct {
 
 func (x *CollectOp) Reset() {
 	*x = CollectOp{}
-	mi := &file_quorumail_v1_entry_proto_msgTypes[17]
+	mi := &file_quorumail_v1_entry_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1488,7 +1572,7 @@ func (x *CollectOp) String() string {
 func (*CollectOp) ProtoMessage() {}
 
 func (x *CollectOp) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_entry_proto_msgTypes[17]
+	mi := &file_quorumail_v1_entry_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1501,7 +1585,7 @@ func (x *CollectOp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CollectOp.ProtoReflect.Descriptor instead.
 func (*CollectOp) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_entry_proto_rawDescGZIP(), []int{17}
+	return file_quorumail_v1_entry_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CollectOp) GetBodiesBefore() int64 {
@@ -1552,7 +1636,7 @@ type CompactQueueOp struct {
 
 func (x *CompactQueueOp) Reset() {
 	*x = CompactQueueOp{}
-	mi := &file_quorumail_v1_entry_proto_msgTypes[18]
+	mi := &file_quorumail_v1_entry_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1564,7 +1648,7 @@ func (x *CompactQueueOp) String() string {
 func (*CompactQueueOp) ProtoMessage() {}
 
 func (x *CompactQueueOp) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_entry_proto_msgTypes[18]
+	mi := &file_quorumail_v1_entry_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1577,7 +1661,7 @@ func (x *CompactQueueOp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompactQueueOp.ProtoReflect.Descriptor instead.
 func (*CompactQueueOp) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_entry_proto_rawDescGZIP(), []int{18}
+	return file_quorumail_v1_entry_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CompactQueueOp) GetMailboxId() uint64 {
@@ -1615,7 +1699,7 @@ type SetMetadataOp struct {
 
 func (x *SetMetadataOp) Reset() {
 	*x = SetMetadataOp{}
-	mi := &file_quorumail_v1_entry_proto_msgTypes[19]
+	mi := &file_quorumail_v1_entry_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1627,7 +1711,7 @@ func (x *SetMetadataOp) String() string {
 func (*SetMetadataOp) ProtoMessage() {}
 
 func (x *SetMetadataOp) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_entry_proto_msgTypes[19]
+	mi := &file_quorumail_v1_entry_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1640,7 +1724,7 @@ func (x *SetMetadataOp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetMetadataOp.ProtoReflect.Descriptor instead.
 func (*SetMetadataOp) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_entry_proto_rawDescGZIP(), []int{19}
+	return file_quorumail_v1_entry_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SetMetadataOp) GetMailbox() string {
@@ -1668,11 +1752,11 @@ type Result struct {
 	ModSeq uint64 `protobuf:"varint,3,opt,name=mod_seq,json=modSeq,proto3" json:"mod_seq,omitempty"`
 	// UIDVALIDITY of the mailbox appended or copied to.
 	UidValidity uint32 `protobuf:"varint,4,opt,name=uid_validity,json=uidValidity,proto3" json:"uid_validity,omitempty"`
-	// Append: the new UIDs, in message order (ascending). Copy: the new UIDs.
+	// Append and replace: the new UIDs, in message order (ascending). Copy: the new UIDs.
 	// Store: messages whose flags changed. Expunge: messages removed.
 	Uids *UidSet `protobuf:"bytes,5,opt,name=uids,proto3" json:"uids,omitempty"`
 	// Copy: the UIDs copied, pairwise with uids. Store: messages that
-	// UNCHANGEDSINCE left alone (MODIFIED).
+	// UNCHANGEDSINCE left alone (MODIFIED). Replace: the UID removed.
 	SourceUids *UidSet `protobuf:"bytes,6,opt,name=source_uids,json=sourceUids,proto3" json:"source_uids,omitempty"`
 	// Create, and rename of INBOX: the new mailbox.
 	MailboxId uint64 `protobuf:"varint,7,opt,name=mailbox_id,json=mailboxId,proto3" json:"mailbox_id,omitempty"`
@@ -1696,7 +1780,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_quorumail_v1_entry_proto_msgTypes[20]
+	mi := &file_quorumail_v1_entry_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1708,7 +1792,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_entry_proto_msgTypes[20]
+	mi := &file_quorumail_v1_entry_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1721,7 +1805,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_entry_proto_rawDescGZIP(), []int{20}
+	return file_quorumail_v1_entry_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Result) GetCode() Code {
@@ -1818,7 +1902,7 @@ const file_quorumail_v1_entry_proto_rawDesc = "" +
 	"\aentries\x18\x01 \x03(\v2\x13.quorumail.v1.EntryR\aentries\"A\n" +
 	"\tRequestId\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x1a\n" +
-	"\bsequence\x18\x02 \x01(\x04R\bsequence\"\xc3\b\n" +
+	"\bsequence\x18\x02 \x01(\x04R\bsequence\"\xf8\b\n" +
 	"\x05Entry\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\tR\aaccount\x121\n" +
@@ -1840,7 +1924,8 @@ const file_quorumail_v1_entry_proto_rawDesc = "" +
 	"\tput_chunk\x18\x15 \x01(\v2\x18.quorumail.v1.PutChunkOpH\x00R\bputChunk\x123\n" +
 	"\acollect\x18\x16 \x01(\v2\x17.quorumail.v1.CollectOpH\x00R\acollect\x12C\n" +
 	"\rcompact_queue\x18\x17 \x01(\v2\x1c.quorumail.v1.CompactQueueOpH\x00R\fcompactQueue\x12@\n" +
-	"\fset_metadata\x18\x19 \x01(\v2\x1b.quorumail.v1.SetMetadataOpH\x00R\vsetMetadataB\x04\n" +
+	"\fset_metadata\x18\x19 \x01(\v2\x1b.quorumail.v1.SetMetadataOpH\x00R\vsetMetadata\x123\n" +
+	"\areplace\x18\x1a \x01(\v2\x17.quorumail.v1.ReplaceOpH\x00R\areplaceB\x04\n" +
 	"\x02op\"z\n" +
 	"\x0fCreateAccountOp\x12;\n" +
 	"\vcredentials\x18\x01 \x01(\v2\x19.quorumail.v1.CredentialsR\vcredentials\x12*\n" +
@@ -1883,7 +1968,12 @@ const file_quorumail_v1_entry_proto_rawDesc = "" +
 	"\rinternal_date\x18\x02 \x01(\x03R\finternalDate\x12!\n" +
 	"\fzone_minutes\x18\x03 \x01(\x05R\vzoneMinutes\x12)\n" +
 	"\x05email\x18\x04 \x01(\v2\x13.quorumail.v1.EmailR\x05email\x12/\n" +
-	"\x06inline\x18\x05 \x03(\v2\x17.quorumail.v1.BodyChunkR\x06inline\"\xe4\x02\n" +
+	"\x06inline\x18\x05 \x03(\v2\x17.quorumail.v1.BodyChunkR\x06inline\"l\n" +
+	"\tReplaceOp\x12.\n" +
+	"\x06append\x18\x01 \x01(\v2\x16.quorumail.v1.AppendOpR\x06append\x12\x1d\n" +
+	"\n" +
+	"mailbox_id\x18\x02 \x01(\x04R\tmailboxId\x12\x10\n" +
+	"\x03uid\x18\x03 \x01(\rR\x03uid\"\xe4\x02\n" +
 	"\aStoreOp\x12\x1d\n" +
 	"\n" +
 	"mailbox_id\x18\x01 \x01(\x04R\tmailboxId\x12(\n" +
@@ -1941,7 +2031,7 @@ const file_quorumail_v1_entry_proto_rawDesc = "" +
 	"\brepeated\x18\t \x01(\bR\brepeated\x122\n" +
 	"\tovertaken\x18\x0f \x01(\v2\x14.quorumail.v1.UidSetR\tovertaken\x122\n" +
 	"\x06states\x18\x10 \x03(\v2\x1a.quorumail.v1.MessageStateR\x06states\x12$\n" +
-	"\x0ebefore_mod_seq\x18\x11 \x01(\x04R\fbeforeModSeq*\xc1\x02\n" +
+	"\x0ebefore_mod_seq\x18\x11 \x01(\x04R\fbeforeModSeq*\xd6\x02\n" +
 	"\x04Code\x12\x14\n" +
 	"\x10CODE_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aCODE_OK\x10\x01\x12\x10\n" +
@@ -1959,7 +2049,8 @@ const file_quorumail_v1_entry_proto_rawDesc = "" +
 	"\x12CODE_STALE_REQUEST\x10\v\x12\x17\n" +
 	"\x13CODE_UIDS_EXHAUSTED\x10\f\x12\x11\n" +
 	"\rCODE_USE_ATTR\x10\r\x12\x16\n" +
-	"\x12CODE_NO_PERMISSION\x10\x0eB?Z=github.com/quorumail/quorumail/proto/quorumail/v1;quorumailv1b\x06proto3"
+	"\x12CODE_NO_PERMISSION\x10\x0e\x12\x13\n" +
+	"\x0fCODE_NO_MESSAGE\x10\x0fB?Z=github.com/quorumail/quorumail/proto/quorumail/v1;quorumailv1b\x06proto3"
 
 var (
 	file_quorumail_v1_entry_proto_rawDescOnce sync.Once
@@ -1974,7 +2065,7 @@ func file_quorumail_v1_entry_proto_rawDescGZIP() []byte {
 }
 
 var file_quorumail_v1_entry_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_quorumail_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_quorumail_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_quorumail_v1_entry_proto_goTypes = []any{
 	(Code)(0),                // 0: quorumail.v1.Code
 	(StoreOp_Mode)(0),        // 1: quorumail.v1.StoreOp.Mode
@@ -1991,19 +2082,20 @@ var file_quorumail_v1_entry_proto_goTypes = []any{
 	(*SubscribeOp)(nil),      // 12: quorumail.v1.SubscribeOp
 	(*AppendOp)(nil),         // 13: quorumail.v1.AppendOp
 	(*AppendMessage)(nil),    // 14: quorumail.v1.AppendMessage
-	(*StoreOp)(nil),          // 15: quorumail.v1.StoreOp
-	(*ExpungeOp)(nil),        // 16: quorumail.v1.ExpungeOp
-	(*CopyOp)(nil),           // 17: quorumail.v1.CopyOp
-	(*PutChunkOp)(nil),       // 18: quorumail.v1.PutChunkOp
-	(*CollectOp)(nil),        // 19: quorumail.v1.CollectOp
-	(*CompactQueueOp)(nil),   // 20: quorumail.v1.CompactQueueOp
-	(*SetMetadataOp)(nil),    // 21: quorumail.v1.SetMetadataOp
-	(*Result)(nil),           // 22: quorumail.v1.Result
-	(*Email)(nil),            // 23: quorumail.v1.Email
-	(*BodyChunk)(nil),        // 24: quorumail.v1.BodyChunk
-	(*UidSet)(nil),           // 25: quorumail.v1.UidSet
-	(*MetadataEntry)(nil),    // 26: quorumail.v1.MetadataEntry
-	(*MessageState)(nil),     // 27: quorumail.v1.MessageState
+	(*ReplaceOp)(nil),        // 15: quorumail.v1.ReplaceOp
+	(*StoreOp)(nil),          // 16: quorumail.v1.StoreOp
+	(*ExpungeOp)(nil),        // 17: quorumail.v1.ExpungeOp
+	(*CopyOp)(nil),           // 18: quorumail.v1.CopyOp
+	(*PutChunkOp)(nil),       // 19: quorumail.v1.PutChunkOp
+	(*CollectOp)(nil),        // 20: quorumail.v1.CollectOp
+	(*CompactQueueOp)(nil),   // 21: quorumail.v1.CompactQueueOp
+	(*SetMetadataOp)(nil),    // 22: quorumail.v1.SetMetadataOp
+	(*Result)(nil),           // 23: quorumail.v1.Result
+	(*Email)(nil),            // 24: quorumail.v1.Email
+	(*BodyChunk)(nil),        // 25: quorumail.v1.BodyChunk
+	(*UidSet)(nil),           // 26: quorumail.v1.UidSet
+	(*MetadataEntry)(nil),    // 27: quorumail.v1.MetadataEntry
+	(*MessageState)(nil),     // 28: quorumail.v1.MessageState
 }
 var file_quorumail_v1_entry_proto_depIdxs = []int32{
 	4,  // 0: quorumail.v1.EntryBatch.entries:type_name -> quorumail.v1.Entry
@@ -2016,34 +2108,36 @@ var file_quorumail_v1_entry_proto_depIdxs = []int32{
 	11, // 7: quorumail.v1.Entry.rename_mailbox:type_name -> quorumail.v1.RenameMailboxOp
 	12, // 8: quorumail.v1.Entry.subscribe:type_name -> quorumail.v1.SubscribeOp
 	13, // 9: quorumail.v1.Entry.append:type_name -> quorumail.v1.AppendOp
-	15, // 10: quorumail.v1.Entry.store:type_name -> quorumail.v1.StoreOp
-	16, // 11: quorumail.v1.Entry.expunge:type_name -> quorumail.v1.ExpungeOp
-	17, // 12: quorumail.v1.Entry.copy:type_name -> quorumail.v1.CopyOp
-	18, // 13: quorumail.v1.Entry.put_chunk:type_name -> quorumail.v1.PutChunkOp
-	19, // 14: quorumail.v1.Entry.collect:type_name -> quorumail.v1.CollectOp
-	20, // 15: quorumail.v1.Entry.compact_queue:type_name -> quorumail.v1.CompactQueueOp
-	21, // 16: quorumail.v1.Entry.set_metadata:type_name -> quorumail.v1.SetMetadataOp
-	6,  // 17: quorumail.v1.CreateAccountOp.credentials:type_name -> quorumail.v1.Credentials
-	6,  // 18: quorumail.v1.SetCredentialsOp.credentials:type_name -> quorumail.v1.Credentials
-	14, // 19: quorumail.v1.AppendOp.messages:type_name -> quorumail.v1.AppendMessage
-	23, // 20: quorumail.v1.AppendMessage.email:type_name -> quorumail.v1.Email
-	24, // 21: quorumail.v1.AppendMessage.inline:type_name -> quorumail.v1.BodyChunk
-	25, // 22: quorumail.v1.StoreOp.uids:type_name -> quorumail.v1.UidSet
-	1,  // 23: quorumail.v1.StoreOp.mode:type_name -> quorumail.v1.StoreOp.Mode
-	25, // 24: quorumail.v1.ExpungeOp.uids:type_name -> quorumail.v1.UidSet
-	25, // 25: quorumail.v1.CopyOp.uids:type_name -> quorumail.v1.UidSet
-	24, // 26: quorumail.v1.PutChunkOp.chunk:type_name -> quorumail.v1.BodyChunk
-	26, // 27: quorumail.v1.SetMetadataOp.entries:type_name -> quorumail.v1.MetadataEntry
-	0,  // 28: quorumail.v1.Result.code:type_name -> quorumail.v1.Code
-	25, // 29: quorumail.v1.Result.uids:type_name -> quorumail.v1.UidSet
-	25, // 30: quorumail.v1.Result.source_uids:type_name -> quorumail.v1.UidSet
-	25, // 31: quorumail.v1.Result.overtaken:type_name -> quorumail.v1.UidSet
-	27, // 32: quorumail.v1.Result.states:type_name -> quorumail.v1.MessageState
-	33, // [33:33] is the sub-list for method output_type
-	33, // [33:33] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	16, // 10: quorumail.v1.Entry.store:type_name -> quorumail.v1.StoreOp
+	17, // 11: quorumail.v1.Entry.expunge:type_name -> quorumail.v1.ExpungeOp
+	18, // 12: quorumail.v1.Entry.copy:type_name -> quorumail.v1.CopyOp
+	19, // 13: quorumail.v1.Entry.put_chunk:type_name -> quorumail.v1.PutChunkOp
+	20, // 14: quorumail.v1.Entry.collect:type_name -> quorumail.v1.CollectOp
+	21, // 15: quorumail.v1.Entry.compact_queue:type_name -> quorumail.v1.CompactQueueOp
+	22, // 16: quorumail.v1.Entry.set_metadata:type_name -> quorumail.v1.SetMetadataOp
+	15, // 17: quorumail.v1.Entry.replace:type_name -> quorumail.v1.ReplaceOp
+	6,  // 18: quorumail.v1.CreateAccountOp.credentials:type_name -> quorumail.v1.Credentials
+	6,  // 19: quorumail.v1.SetCredentialsOp.credentials:type_name -> quorumail.v1.Credentials
+	14, // 20: quorumail.v1.AppendOp.messages:type_name -> quorumail.v1.AppendMessage
+	24, // 21: quorumail.v1.AppendMessage.email:type_name -> quorumail.v1.Email
+	25, // 22: quorumail.v1.AppendMessage.inline:type_name -> quorumail.v1.BodyChunk
+	13, // 23: quorumail.v1.ReplaceOp.append:type_name -> quorumail.v1.AppendOp
+	26, // 24: quorumail.v1.StoreOp.uids:type_name -> quorumail.v1.UidSet
+	1,  // 25: quorumail.v1.StoreOp.mode:type_name -> quorumail.v1.StoreOp.Mode
+	26, // 26: quorumail.v1.ExpungeOp.uids:type_name -> quorumail.v1.UidSet
+	26, // 27: quorumail.v1.CopyOp.uids:type_name -> quorumail.v1.UidSet
+	25, // 28: quorumail.v1.PutChunkOp.chunk:type_name -> quorumail.v1.BodyChunk
+	27, // 29: quorumail.v1.SetMetadataOp.entries:type_name -> quorumail.v1.MetadataEntry
+	0,  // 30: quorumail.v1.Result.code:type_name -> quorumail.v1.Code
+	26, // 31: quorumail.v1.Result.uids:type_name -> quorumail.v1.UidSet
+	26, // 32: quorumail.v1.Result.source_uids:type_name -> quorumail.v1.UidSet
+	26, // 33: quorumail.v1.Result.overtaken:type_name -> quorumail.v1.UidSet
+	28, // 34: quorumail.v1.Result.states:type_name -> quorumail.v1.MessageState
+	35, // [35:35] is the sub-list for method output_type
+	35, // [35:35] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_quorumail_v1_entry_proto_init() }
@@ -2068,15 +2162,16 @@ func file_quorumail_v1_entry_proto_init() {
 		(*Entry_Collect)(nil),
 		(*Entry_CompactQueue)(nil),
 		(*Entry_SetMetadata)(nil),
+		(*Entry_Replace)(nil),
 	}
-	file_quorumail_v1_entry_proto_msgTypes[13].OneofWrappers = []any{}
+	file_quorumail_v1_entry_proto_msgTypes[14].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quorumail_v1_entry_proto_rawDesc), len(file_quorumail_v1_entry_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   21,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

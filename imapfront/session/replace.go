@@ -1,0 +1,69 @@
+package session
+
+import (
+	"context"
+
+	"github.com/quorumail/quorumail/imapfront/wire"
+	"github.com/quorumail/quorumail/proto/imapnum"
+	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
+)
+
+// replace is REPLACE and UID REPLACE (RFC 8508): one entry adds the message and
+// removes the other, or does neither. Whether the other is still there is decided
+// where the entry is applied; a message that is known to be gone is refused
+// before the new one is asked for.
+func (c *Conn) replace(ctx context.Context, cmd wire.Replace) error {
+	if c.box.readOnly {
+		return c.no("", "the mailbox is selected read-only")
+	}
+	set := wire.NumSet{Ranges: []wire.NumRange{{Start: cmd.Num, Stop: cmd.Num}}}
+	if cmd.UID && reaches(set, uint32(c.box.view.UIDs().Max())) {
+		// It may be of another connection. Expunges are not told before all is done
+		// (RFC 8508, 3.4).
+		if err := c.pull(ctx, true); err != nil {
+			return c.boxFailed("REPLACE", err)
+		}
+		c.tellFresh()
+	}
+	uids, err := c.resolve(set, cmd.UID)
+	switch {
+	case err != nil:
+		return c.bad("", err.Error())
+	case uids.Empty():
+		return c.no("", "no message has this UID")
+	case !uids.Intersect(c.box.view.Gone()).Empty():
+		return c.no("EXPUNGEISSUED", "the message to be replaced is gone")
+	}
+	at := c.at(cmd.Mailbox)
+	if at.store.Account() != c.box.store.Account() {
+		// No entry is of two accounts, and half of it must not be done.
+		return c.no("CANNOT", "the mailboxes are of different accounts")
+	}
+	msgs, err := c.receiveAll(ctx, at.store, cmd.Message, 1)
+	if msgs == nil {
+		return err
+	}
+	return c.replaceOne(ctx, uids.Min(), &pb.AppendOp{Mailbox: at.name, Messages: msgs})
+}
+
+// replaceOne puts a message in another's place and answers. The client learns
+// where the new message is before the old one goes (RFC 8508, 4.3).
+func (c *Conn) replaceOne(ctx context.Context, uid imapnum.UID, op *pb.AppendOp) error {
+	res, err := c.box.store.Propose(ctx, &pb.Entry{Op: &pb.Entry_Replace{Replace: &pb.ReplaceOp{
+		Append: op, MailboxId: c.box.id, Uid: uint32(uid),
+	}}})
+	if err != nil {
+		return c.fail("REPLACE", err)
+	}
+	if res.GetCode() != pb.Code_CODE_OK {
+		return c.refusedInto(res)
+	}
+	c.w.Untagged("OK [", appendUID(res), "] replacement is there")
+	if err := c.pull(ctx, false); err != nil {
+		// It is done all the same; the next command finds out what is amiss.
+		return c.ok("", "REPLACE done")
+	}
+	c.tellFresh()
+	c.tell(true)
+	return c.ok(c.modSeqCode(res), "REPLACE done")
+}
