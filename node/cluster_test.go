@@ -1,7 +1,6 @@
 package node_test
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -26,12 +25,15 @@ func TestMailboxInACluster(t *testing.T) {
 		t.Fatalf("account: %v, %v", acct, err)
 	}
 	events := make(chan *pb.WatchResponse, 100)
-	ctx, cancel := context.WithCancel(t.Context())
-	watched := make(chan error, 1)
 	watcher := cl.Session(account)
-	go func() {
-		watched <- watcher.Watch(ctx, acct.GetModSeq(), func(ev *pb.WatchResponse) { events <- ev })
-	}()
+	stop := watcher.Watch(acct.GetModSeq(), func(ev *pb.WatchResponse, err error) {
+		if err != nil {
+			t.Errorf("watch: %v", err)
+			return
+		}
+		events <- ev
+	})
+	defer stop()
 
 	for i, want := range []imapnum.UID{1, 2, 3} {
 		if uid := u.append("hello", "$k"); uid != want {
@@ -101,10 +103,7 @@ func TestMailboxInACluster(t *testing.T) {
 	if err != nil || len(list.GetMailboxes()) != 1 || list.GetMailboxes()[0].GetName() != "INBOX" {
 		t.Errorf("list: %v, %v", list, err)
 	}
-	cancel()
-	if err := <-watched; !errors.Is(err, context.Canceled) {
-		t.Errorf("watch: %v", err)
-	}
+	stop()
 
 	if _, err := cl.Session("nobody").GetAccount(t.Context()); !errors.Is(err, client.ErrNoAccount) {
 		t.Errorf("no account: %v", err)
@@ -112,7 +111,9 @@ func TestMailboxInACluster(t *testing.T) {
 	if _, err := u.OpenMailbox(t.Context(), "nothing", 0, nil, nil); !errors.Is(err, client.ErrNoMailbox) {
 		t.Errorf("no mailbox: %v", err)
 	}
-	if err := cl.Session("nobody").Watch(t.Context(), 0, nil); !errors.Is(err, client.ErrNoAccount) {
+	ended := make(chan error, 1)
+	defer cl.Session("nobody").Watch(0, func(_ *pb.WatchResponse, err error) { ended <- err })()
+	if err := <-ended; !errors.Is(err, client.ErrNoAccount) {
 		t.Errorf("watch of no account: %v", err)
 	}
 	c.HashesEqual(t)

@@ -84,13 +84,13 @@ func TestWatchSurvivesFailover(t *testing.T) {
 	c.CreateAccount(t, "alice", "secret")
 	u := login(t, c.Client(t), "alice")
 	events := make(chan uint64, 1000)
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
 	for range 3 {
-		s := c.Client(t).Session("alice")
-		go func() {
-			_ = s.Watch(ctx, 0, func(ev *pb.WatchResponse) { events <- ev.GetModSeq() })
-		}()
+		defer c.Client(t).Session("alice").Watch(0, func(ev *pb.WatchResponse, err error) {
+			if err != nil {
+				t.Errorf("watch: %v", err)
+			}
+			events <- ev.GetModSeq()
+		})()
 	}
 	told := func(want uint64) {
 		t.Helper()

@@ -115,7 +115,7 @@ func (c *Conn) receive(ctx context.Context, store Store, msg wire.AppendMessage,
 	if budget <= 0 {
 		budget = -1
 	}
-	_ = c.net.SetReadDeadline(time.Now().Add(c.cfg.IdleTimeout)) // a broken connection shows when it is read
+	c.in.setDeadline(time.Now().Add(c.cfg.IdleTimeout))
 	m, err := message.Read(ctx, &renewing{body, c}, store, message.Options{Inline: budget})
 	if err != nil {
 		if c.w.Err() != nil || isConnError(err) {
@@ -144,7 +144,7 @@ type renewing struct {
 func (r *renewing) Read(p []byte) (int, error) {
 	n, err := r.r.Read(p)
 	if n > 0 {
-		_ = r.c.net.SetReadDeadline(time.Now().Add(r.c.cfg.IdleTimeout)) // as in receive
+		r.c.in.setDeadline(time.Now().Add(r.c.cfg.IdleTimeout))
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		err = connError{err}

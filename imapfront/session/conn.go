@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"runtime/debug"
-	"sync"
 	"time"
 
 	"github.com/quorumail/quorumail/imapfront/auth"
@@ -63,6 +62,7 @@ type Conn struct {
 	cfg    *Config
 	net    net.Conn
 	secure bool // TLS
+	in     inlet
 	r      *wire.Reader
 	w      *wire.Writer
 	log    *slog.Logger
@@ -75,19 +75,16 @@ type Conn struct {
 	tag         string // of the command under way
 
 	condstore, qresync, rev2, utf8, uidonly bool
-	errors                                  int // bad commands in a row
-
-	drain struct {
-		sync.Mutex
-		asked bool
-		idle  bool // waiting for a command, or in IDLE: may be interrupted
-	}
+	errors                                  int  // bad commands in a row
+	idling                                  bool // in IDLE
 }
 
 // New returns a connection over c; secure if it is TLS already.
 func New(cfg *Config, c net.Conn, secure bool) *Conn {
 	conn := &Conn{cfg: cfg, net: c, secure: secure, log: cfg.Log.With("remote", c.RemoteAddr().String())}
-	conn.r = wire.NewReader(conn.net, cfg.Limits, conn.proceed)
+	conn.in.reset(c)
+	conn.r = wire.NewReader(&conn.in, cfg.Limits, conn.proceed)
+	conn.in.between = conn.r.Between
 	conn.w = wire.NewWriter(deadlineWriter{conn})
 	return conn
 }
@@ -117,17 +114,19 @@ var errBye = errors.New("connection ends")
 func (c *Conn) Serve(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() { _ = c.net.SetReadDeadline(time.Unix(1, 0)) }) // wakes a read
+	stop := context.AfterFunc(ctx, c.in.end)
 	defer stop()
+	c.in.onWake = func() error { return c.woken(ctx) }
 	defer func() { _ = c.net.Close() }() // nothing more is expected of it
 	defer c.leave()
 	defer c.disableMetadata()
 	defer c.contain()
+	started := time.Now()
+	c.in.setDeadline(started.Add(c.cfg.LoginTimeout)) // also of a TLS handshake, which comes with the first octet
 	c.w.Status("*", "OK", "CAPABILITY "+c.capabilities(), "Quorumail ready")
 	if err := c.w.Flush(); err != nil {
 		return
 	}
-	started := time.Now()
 	for c.state != loggedOut {
 		if err := c.next(ctx, started); err != nil {
 			if !errors.Is(err, errBye) && !errors.Is(err, io.EOF) {
@@ -155,13 +154,11 @@ func (c *Conn) next(ctx context.Context, started time.Time) error {
 	if c.state == notAuthenticated {
 		deadline = started.Add(c.cfg.LoginTimeout)
 	}
-	if !c.rest(deadline) {
+	if !c.in.rest(deadline) {
 		return c.bye("UNAVAILABLE", "server shuts down")
 	}
 	tag, cmd, err := c.r.ReadCommand()
-	c.drain.Lock()
-	c.drain.idle = false
-	c.drain.Unlock()
+	c.in.busy()
 	c.tag = tag
 	var syntax *wire.SyntaxError
 	switch {
@@ -177,43 +174,20 @@ func (c *Conn) next(ctx context.Context, started time.Time) error {
 	return err
 }
 
-// rest sets the deadline for the next command, unless the connection is to end.
-func (c *Conn) rest(deadline time.Time) bool {
-	c.drain.Lock()
-	defer c.drain.Unlock()
-	if c.drain.asked {
-		return false
-	}
-	c.drain.idle = true
-	_ = c.net.SetReadDeadline(deadline) // a broken connection shows when it is read
-	return true
-}
-
 // Drain asks the connection to end at the next command's boundary.
-func (c *Conn) Drain() {
-	c.drain.Lock()
-	defer c.drain.Unlock()
-	c.drain.asked = true
-	if c.drain.idle {
-		_ = c.net.SetReadDeadline(time.Unix(1, 0)) // wakes the read
-	}
-}
-
-func (c *Conn) draining() bool {
-	c.drain.Lock()
-	defer c.drain.Unlock()
-	return c.drain.asked
-}
+func (c *Conn) Drain() { c.in.drain() }
 
 // readError says BYE for an error of reading, where there is one to say it to.
 func (c *Conn) readError(ctx context.Context, err error) error {
 	var timeout net.Error
 	switch {
+	case errors.Is(err, errClient):
+		return err
 	case errors.Is(err, wire.ErrTLS):
 		return c.bye("", "this port speaks no TLS before STARTTLS")
 	case errors.Is(err, wire.ErrTooLong):
 		return c.bye("TOOBIG", "too much at once")
-	case c.draining() || ctx.Err() != nil:
+	case c.in.draining() || ctx.Err() != nil:
 		return c.bye("UNAVAILABLE", "server shuts down")
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return c.bye("", "autologout: nothing was heard for too long")
@@ -402,6 +376,7 @@ func (c *Conn) startTLS() error {
 		return err
 	}
 	c.net, c.secure = t, true
-	c.r.Reset(t)
+	c.in.reset(t)
+	c.r.Reset(&c.in)
 	return nil
 }

@@ -7,10 +7,11 @@
 //   - Commands of a connection are executed one after the other, in the order in
 //     which they came (RFC 9051, 5.5 allows more; a client can tell no
 //     difference but speed).
-//   - Only the connection's own goroutine writes to the client. A watch of the
-//     account only wakes it; what to tell is always read from storage, from the
-//     modseq where the view stands. So nothing is missed or told twice, also
-//     across a failover.
+//   - Only the connection's own goroutine writes to the client, and a connection
+//     has no other. A watch of the account only wakes it, out of its read of the
+//     client's next line if it is there (see inlet); what to tell is always read
+//     from storage, from the modseq where the view stands. So nothing is missed or
+//     told twice, also across a failover.
 //   - Before a command's tagged answer the view is brought up to what the command
 //     itself did; NOOP, CHECK and IDLE bring it up to all that has been
 //     acknowledged to anyone.
@@ -39,5 +40,5 @@ type Store interface {
 	GetFlags(ctx context.Context, mailboxID uint64, uids *pb.UidSet) (*pb.GetFlagsResponse, error)
 	Metadata(ctx context.Context, req *pb.GetMetadataRequest, linearizable bool) (*pb.GetMetadataResponse, error)
 	Search(ctx context.Context, req *pb.SearchRequest) (*pb.SearchResponse, error)
-	Watch(ctx context.Context, since uint64, fn func(*pb.WatchResponse)) error
+	Watch(since uint64, fn func(*pb.WatchResponse, error)) (stop func())
 }

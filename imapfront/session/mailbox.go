@@ -3,8 +3,6 @@ package session
 import (
 	"context"
 	"errors"
-	"math"
-	"sync"
 
 	"github.com/quorumail/quorumail/imapfront/view"
 	"github.com/quorumail/quorumail/imapfront/wire"
@@ -28,70 +26,6 @@ type mailbox struct {
 	modSeqs  modSeqs
 }
 
-// watch is told by storage when the account moves on.
-type watch struct {
-	cancel context.CancelFunc
-	done   sync.WaitGroup
-	wake   chan struct{} // has an element when there may be something new
-	mu     struct {
-		sync.Mutex
-		news   bool
-		modSeq uint64 // of the account, when it was last told of
-		gone   bool   // the account is
-	}
-}
-
-// watchMailbox starts a watch of store's account for changes of a mailbox.
-func (c *Conn) watchMailbox(ctx context.Context, store Store, mailboxID, since uint64) *watch {
-	ctx, cancel := context.WithCancel(ctx)
-	w := &watch{cancel: cancel, wake: make(chan struct{}, 1)}
-	log := c.log
-	w.done.Go(func() {
-		err := store.Watch(ctx, since, func(e *pb.WatchResponse) {
-			for _, id := range e.GetMailboxIds() {
-				if id == mailboxID {
-					w.signal(e.GetModSeq(), false)
-					return
-				}
-			}
-			if e.GetMailboxList() { // it may have been deleted
-				w.signal(e.GetModSeq(), false)
-			}
-		})
-		if ctx.Err() == nil {
-			log.Warn("watch ended", "error", err)
-			w.signal(math.MaxUint64, errors.Is(err, client.ErrNoAccount))
-		}
-	})
-	return w
-}
-
-func (w *watch) signal(modSeq uint64, gone bool) {
-	w.mu.Lock()
-	w.mu.news, w.mu.modSeq = true, max(w.mu.modSeq, modSeq)
-	w.mu.gone = w.mu.gone || gone
-	w.mu.Unlock()
-	select {
-	case w.wake <- struct{}{}:
-	default:
-	}
-}
-
-// news reports whether anything may have happened since it was last asked that is
-// above what has been taken.
-func (w *watch) news(taken imapnum.ModSeq) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	news := w.mu.news
-	w.mu.news = false
-	return news && w.mu.modSeq > uint64(taken)
-}
-
-func (w *watch) stop() {
-	w.cancel()
-	w.done.Wait()
-}
-
 // leave closes the selected mailbox without a word.
 func (c *Conn) leave() {
 	if c.box == nil {
@@ -110,6 +44,7 @@ func (c *Conn) pull(ctx context.Context, all bool) error {
 	c.box.watch.news(0)
 	info, batches, err := c.box.store.Changes(ctx, c.box.id, &pb.Since{ModSeq: uint64(c.box.view.Taken())}, all)
 	if err != nil {
+		c.box.watch.again()
 		return err
 	}
 	var changed []*pb.MessageState

@@ -2,12 +2,9 @@ package session
 
 import (
 	"context"
-	"errors"
 	"maps"
-	"math"
 	"slices"
 
-	"github.com/quorumail/quorumail/node/client"
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
 )
 
@@ -36,20 +33,7 @@ func (c *Conn) enableMetadata(ctx context.Context) error {
 		return err
 	}
 	a := &annotations{modSeq: resp.GetModSeq(), known: knownOf(resp)}
-	ctx, cancel := context.WithCancel(ctx)
-	a.watch = &watch{cancel: cancel, wake: make(chan struct{}, 1)}
-	store, log := c.store, c.log
-	a.watch.done.Go(func() {
-		err := store.Watch(ctx, a.modSeq, func(e *pb.WatchResponse) {
-			if e.GetMetadata() {
-				a.watch.signal(e.GetModSeq(), false)
-			}
-		})
-		if ctx.Err() == nil {
-			log.Warn("watch ended", "error", err)
-			a.watch.signal(math.MaxUint64, errors.Is(err, client.ErrNoAccount))
-		}
-	})
+	a.watch = c.watchFor(c.store, a.modSeq, (*pb.WatchResponse).GetMetadata)
 	c.annotations = a
 	return nil
 }
@@ -60,15 +44,6 @@ func (c *Conn) disableMetadata() {
 		c.annotations.watch.stop()
 		c.annotations = nil
 	}
-}
-
-// metadataWake returns the channel that IDLE listens to; nil if METADATA is not
-// enabled.
-func (c *Conn) metadataWake() chan struct{} {
-	if c.annotations == nil {
-		return nil
-	}
-	return c.annotations.watch.wake
 }
 
 func knownOf(resp *pb.GetMetadataResponse) map[annotation]uint64 {

@@ -38,7 +38,7 @@ func (c *Conn) doSelect(ctx context.Context, cmd wire.Select) error {
 		store: at.store, id: info.GetId(), name: at.shown(info.GetName()), readOnly: cmd.ReadOnly, keywords: info.GetKeywords(),
 		view: view.New(uids, imapnum.ModSeq(info.GetHighestModSeq())),
 	}
-	c.box.watch = c.watchMailbox(ctx, at.store, c.box.id, info.GetHighestModSeq())
+	c.box.watch = c.watchMailbox(at.store, c.box.id, info.GetHighestModSeq())
 	c.state = selected
 	c.tellOpened(opened)
 	if cmd.QResync != nil && cmd.QResync.UIDValidity == info.GetUidValidity() {

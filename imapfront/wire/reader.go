@@ -69,6 +69,8 @@ type Reader struct {
 	// the current command.
 	text int
 	args int64
+	// between: a line is wanted of which nothing has come.
+	between bool
 	// garbage counts lines without a tag since the last with one.
 	garbage int
 	// body is what remains of the announced message literal; nil: none.
@@ -107,6 +109,11 @@ func (r *Reader) Reset(src io.Reader) { r.in = input{src: src} }
 // 0 if the client pipelines.
 func (r *Reader) Buffered() int { return len(r.in.buffered()) }
 
+// Between reports whether ReadCommand or ReadLine is waiting for a line of which
+// nothing has come yet: so asks the source that it reads from, which is between
+// two commands then.
+func (r *Reader) Between() bool { return r.between }
+
 // SetUTF8 says how mailbox names are to be read from now on: UTF-8 (IMAP4rev2 or
 // UTF8=ACCEPT enabled) or modified UTF-7 (IMAP4rev1).
 func (r *Reader) SetUTF8(on bool) { r.utf8 = on }
@@ -127,6 +134,7 @@ func (r *Reader) ReadCommand() (tag string, cmd Command, err error) {
 		r.line = nil
 	}
 	r.in.rest()
+	r.between = true
 	p := &parser{r: r, err: r.nextLine()}
 	if p.err == nil {
 		tag = p.tag()
@@ -179,6 +187,7 @@ func (r *Reader) resync(tag string, err error) error {
 // neither has: a client that sends it means a command.
 func (r *Reader) ReadLine(limit int) (string, error) {
 	r.in.rest()
+	r.between = true
 	err := r.readLine(limit)
 	if err == nil {
 		if _, nonSync, ok := trailingLiteral(r.line); !ok || !nonSync {
@@ -201,6 +210,7 @@ func (r *Reader) readLine(limit int) error {
 	r.line, r.at = r.line[:0], 0
 	for {
 		part, whole, err := r.linePart()
+		r.between = false
 		if err != nil {
 			if len(r.line) > 0 && err == io.EOF {
 				err = io.ErrUnexpectedEOF

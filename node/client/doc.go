@@ -21,5 +21,6 @@
 // # Goroutines
 //
 // One follows the map. For each shard that is watched, two serve one stream, and
-// all watches of the shard share it. Sessions have none.
+// all watches of the shard share it. Sessions have none, but while a watch looks
+// for where its account has gone.
 package client

@@ -109,6 +109,16 @@ func (r *routes) shardIDs() map[uint32]bool {
 	return ids
 }
 
+// shardOf returns the shard of a slot, if there is a map.
+func (r *routes) shardOf(slot imapnum.Slot) (shard uint32, known bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.mu.m != nil {
+		shard = r.mu.slots[slot]
+	}
+	return shard, shard != 0
+}
+
 // find returns the shard of a slot and the map's epoch, waiting for the first
 // map.
 func (r *routes) find(ctx context.Context, slot imapnum.Slot) (shard uint32, epoch uint64, err error) {

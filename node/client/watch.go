@@ -2,81 +2,47 @@ package client
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"time"
 
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
 )
 
-// Watch calls fn, from one goroutine, whenever the account has moved past what
-// was last told, starting from since. It returns when ctx ends or the account
-// is gone. Breaks are mended inside without missing or repeating a state. Before
-// fn is called the session's token has been raised to the event's index.
+// Watch has fn called whenever the account has moved past what was last told,
+// starting from since, until stop is called. Breaks are mended inside without
+// missing or repeating a state. Before fn is called the session's token has been
+// raised to the event's index. If the account is gone fn is called with
+// ErrNoAccount, for the last time.
 //
-// While fn runs, events are merged into one: the highest numbers, the union of
-// mailboxes.
-func (s *Session) Watch(ctx context.Context, since uint64, fn func(*pb.WatchResponse)) error {
-	w := &watch{s: s, wake: make(chan struct{}, 1)}
-	w.mu.since = since
-	pause := backoffMin
-	for {
-		shard, _, err := s.c.routes.find(ctx, s.slot)
-		if err != nil {
-			return unavailable(ctx, "watch", s.c.lastMapError())
-		}
-		switch err = s.c.watchIn(ctx, shard, w, fn); err {
-		case errMoved:
-			// The map may lag behind the node that sent us away.
-		case ErrNoAccount:
-			// The replica may lag: it has not seen the account yet. If the leader
-			// has, the session knows from when on.
-			if _, err := s.GetAccount(ctx); err != nil {
-				return err
-			}
-		default:
-			return err
-		}
-		if !sleep(ctx, jitter(pause)) {
-			return unavailable(ctx, "watch", err)
-		}
-		pause = min(2*pause, backoffMax)
+// A watch costs no goroutine: fn is called by the one that serves the whole
+// shard, so it must return at once; waking somebody is what it is for. Calls
+// never overlap, and there are none once stop has returned. fn must not call
+// stop.
+func (s *Session) Watch(since uint64, fn func(*pb.WatchResponse, error)) (stop func()) {
+	w := &watch{s: s, fn: fn}
+	w.mu.since, w.mu.pause = since, backoffMin
+	shard, known := s.c.routes.shardOf(s.slot)
+	if !known || !w.join(shard) {
+		w.search(nil)
 	}
+	return w.stop
 }
 
-// watchIn watches over a shard's stream until the watch ends or moves.
-func (c *Client) watchIn(ctx context.Context, shard uint32, w *watch, fn func(*pb.WatchResponse)) error {
-	if err := c.join(shard, w); err != nil {
-		return err
-	}
-	defer c.leave(shard, w)
-	for {
-		select {
-		case <-w.wake:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-c.ctx.Done():
-			return ErrClosed
-		}
-		ev, err := w.take()
-		if ev != nil {
-			w.s.raise(shard, ev.GetAppliedIndex())
-			fn(ev)
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
-// watch is one call of Session.Watch.
+// watch is one call of Session.Watch: either it is of a shard's stream, or a
+// goroutine looks for one, or it has ended.
 type watch struct {
-	s    *Session
-	wake chan struct{} // has an element when there is something to take
+	s  *Session
+	fn func(*pb.WatchResponse, error)
 
+	// Never taken by one who holds the client's or a stream's lock.
 	mu struct {
 		sync.Mutex
-		since   uint64            // account modseq up to which pending, and fn, have been told
-		pending *pb.WatchResponse // merged; nil: nothing
-		err     error             // why the watch ends
+		since  uint64 // account modseq up to which fn has been told
+		ended  bool
+		shard  uint32             // of whose stream it is; 0: none
+		cancel context.CancelFunc // ends the search for one; nil: there is none
+		pause  time.Duration      // before the next search, since nothing has come
 	}
 }
 
@@ -87,62 +53,119 @@ func (w *watch) since() uint64 {
 	return w.mu.since
 }
 
-// put merges an event into what is pending. Events at or below what has been
-// told are dropped: a replica that is behind may tell of the past.
-func (w *watch) put(ev *pb.WatchResponse) {
+// put tells of an event. Events at or below what has been told are dropped: a
+// replica that is behind may tell of the past.
+func (w *watch) put(shard uint32, ev *pb.WatchResponse) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if ev.GetModSeq() <= w.mu.since {
+	if w.mu.ended || ev.GetModSeq() <= w.mu.since {
 		return
 	}
-	w.mu.since = ev.GetModSeq()
-	if p := w.mu.pending; p == nil {
-		w.mu.pending = ev
-	} else {
-		p.ModSeq = ev.GetModSeq()
-		p.AppliedIndex = max(p.GetAppliedIndex(), ev.GetAppliedIndex())
-		p.MailboxList = p.GetMailboxList() || ev.GetMailboxList()
-		p.Metadata = p.GetMetadata() || ev.GetMetadata()
-		p.MailboxIds = union(p.GetMailboxIds(), ev.GetMailboxIds())
-	}
-	w.signal()
+	w.mu.since, w.mu.pause = ev.GetModSeq(), backoffMin
+	w.s.raise(shard, ev.GetAppliedIndex())
+	w.fn(ev, nil)
 }
 
-// fail ends the watch.
+// fail takes the watch off its stream, which has no more to tell of it.
 func (w *watch) fail(err error) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.mu.err = err
-	w.signal()
-}
-
-func (w *watch) signal() {
-	select {
-	case w.wake <- struct{}{}:
-	default:
+	shard := w.mu.shard
+	w.mu.shard = 0
+	w.mu.Unlock()
+	if shard == 0 {
+		return
 	}
+	w.s.c.leave(shard, w)
+	if errors.Is(err, ErrInvalid) {
+		w.end(err)
+		return
+	}
+	w.search(err)
 }
 
-func (w *watch) take() (*pb.WatchResponse, error) {
+// end tells of an error, for the last time.
+func (w *watch) end(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	ev, err := w.mu.pending, w.mu.err
-	w.mu.pending, w.mu.err = nil, nil
-	return ev, err
+	if !w.mu.ended {
+		w.mu.ended = true
+		w.fn(nil, err)
+	}
 }
 
-// union adds the ids of b to a that it has not. An account has few mailboxes
-// that change between two looks.
-func union(a, b []uint64) []uint64 {
-	seen := make(map[uint64]bool, len(a))
-	for _, id := range a {
-		seen[id] = true
+// stop ends the watch.
+func (w *watch) stop() {
+	w.mu.Lock()
+	shard := w.mu.shard
+	w.mu.ended, w.mu.shard = true, 0
+	if w.mu.cancel != nil {
+		w.mu.cancel()
 	}
-	for _, id := range b {
-		if !seen[id] {
-			seen[id] = true
-			a = append(a, id)
+	w.mu.Unlock()
+	if shard != 0 {
+		w.s.c.leave(shard, w)
+	}
+}
+
+// join makes the watch one of a shard's stream. It reports whether no more is to
+// be done, which is also so if nobody wants it any more.
+func (w *watch) join(shard uint32) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.mu.ended {
+		return true
+	}
+	if !w.s.c.join(shard, w) {
+		return false
+	}
+	w.mu.shard = shard
+	return true
+}
+
+// search looks for the account's shard, in a goroutine that ends once it is
+// found; cause is why it is not where it was.
+func (w *watch) search(cause error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.mu.ended {
+		return
+	}
+	ctx, cancel := context.WithCancel(w.s.c.ctx)
+	pause := w.mu.pause
+	w.mu.pause = min(2*pause, backoffMax)
+	started := w.s.c.goroutine(func() {
+		defer cancel()
+		w.find(ctx, cause, pause)
+	})
+	if !started {
+		cancel() // the client is closed, and nothing more will come
+		return
+	}
+	w.mu.cancel = cancel
+}
+
+func (w *watch) find(ctx context.Context, cause error, pause time.Duration) {
+	for cause != nil {
+		if !sleep(ctx, jitter(pause)) {
+			return
 		}
+		if cause == errMoved {
+			break // the map may lag behind the node that sent us away
+		}
+		// The replica may lag: it has not seen the account yet. If the leader has,
+		// the session knows from when on.
+		_, err := w.s.GetAccount(ctx)
+		if errors.Is(err, ErrNoAccount) {
+			w.end(err)
+			return
+		}
+		if err == nil {
+			break
+		}
+		pause = min(2*pause, backoffMax)
 	}
-	return a
+	// It fails when the watch or the client has ended; and so does join.
+	if shard, _, err := w.s.c.routes.find(ctx, w.s.slot); err == nil {
+		w.join(shard)
+	}
 }

@@ -3,7 +3,6 @@ package client_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -27,6 +26,7 @@ type fakeWatch struct {
 		silent  map[string]bool
 		cut     chan struct{}
 		refuse  pb.ErrorDetail_Kind
+		refused int
 	}
 }
 
@@ -116,6 +116,7 @@ func (w *fakeWatch) serve(node string, stream pb.StoreService_WatchServer) error
 				case req.GetRoute() == nil:
 					delete(seen, req.GetWatchId())
 				case w.mu.refuse != 0:
+					w.mu.refused++
 					answer = &pb.WatchResponse{WatchId: req.GetWatchId(), Error: &pb.ErrorDetail{Kind: w.mu.refuse}}
 				default:
 					w.mu.subs = append(w.mu.subs, req)
@@ -136,16 +137,18 @@ func (w *fakeWatch) serve(node string, stream pb.StoreService_WatchServer) error
 	}
 }
 
-// follow watches in the background and returns the events.
-func follow(t *testing.T, c *client.Client, account string, since uint64) (<-chan *pb.WatchResponse, func() error) {
-	ctx, cancel := context.WithCancel(t.Context())
+// follow watches and returns the events.
+func follow(t *testing.T, c *client.Client, account string, since uint64) (<-chan *pb.WatchResponse, func()) {
 	events := make(chan *pb.WatchResponse, 100)
-	done := make(chan error, 1)
-	go func() {
-		done <- c.Session(account).Watch(ctx, since, func(ev *pb.WatchResponse) { events <- proto.CloneOf(ev) })
-	}()
-	t.Cleanup(cancel)
-	return events, func() error { cancel(); return <-done }
+	stop := c.Session(account).Watch(since, func(ev *pb.WatchResponse, err error) {
+		if err != nil {
+			t.Errorf("watch of %s: %v", account, err)
+			return
+		}
+		events <- proto.CloneOf(ev)
+	})
+	t.Cleanup(stop)
+	return events, stop
 }
 
 func next(t *testing.T, events <-chan *pb.WatchResponse, want uint64) *pb.WatchResponse {
@@ -191,14 +194,10 @@ func TestWatchSharesOneStreamAndSurvivesBreaks(t *testing.T) {
 			}
 		}
 	})
-	if err := endAlice(); !errors.Is(err, context.Canceled) {
-		t.Errorf("alice: %v", err)
-	}
+	endAlice()
 	w.bump(1)
 	next(t, bob, 8)
-	if err := endBob(); !errors.Is(err, context.Canceled) {
-		t.Errorf("bob: %v", err)
-	}
+	endBob()
 	select {
 	case ev := <-alice:
 		t.Errorf("event after the end: %v", ev)
@@ -230,46 +229,6 @@ func TestWatchLeavesASilentNodeAndFollowsTheLeader(t *testing.T) {
 	next(t, events, 2)
 }
 
-// While the caller is busy events are merged: the newest state, all mailboxes.
-func TestWatchMergesForASlowCaller(t *testing.T) {
-	nodes, c := fakeCluster(t, 1, 1)
-	w := newFakeWatch(nodes)
-	release := make(chan struct{})
-	var mu sync.Mutex
-	var got []string
-	last := make(chan struct{})
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	go func() {
-		_ = c.Session("alice").Watch(ctx, 0, func(ev *pb.WatchResponse) {
-			mu.Lock()
-			got = append(got, fmt.Sprint(ev.GetModSeq(), ev.GetMailboxIds()))
-			mu.Unlock()
-			if ev.GetModSeq() == 3 {
-				close(last)
-				return
-			}
-			<-release
-		})
-	}()
-	w.bump(1)
-	for called := false; !called; {
-		<-time.After(5 * time.Millisecond)
-		mu.Lock()
-		called = len(got) == 1
-		mu.Unlock()
-	}
-	w.bump(1)
-	<-time.After(50 * time.Millisecond)
-	w.bump(1)
-	<-time.After(50 * time.Millisecond)
-	close(release)
-	<-last
-	if want := "[1 [1] 3 [2 3]]"; fmt.Sprint(got) != want {
-		t.Errorf("got %v, want %v", got, want)
-	}
-}
-
 func TestWatchOfNoAccount(t *testing.T) {
 	nodes, c := fakeCluster(t, 1, 1)
 	w := newFakeWatch(nodes)
@@ -278,9 +237,14 @@ func TestWatchOfNoAccount(t *testing.T) {
 	nodes[0].do(func() {
 		nodes[0].mu.account = func(context.Context, *pb.GetAccountRequest) (*pb.GetAccountResponse, error) { return nil, gone }
 	})
-	err := c.Session("alice").Watch(t.Context(), 0, func(*pb.WatchResponse) {})
-	if !errors.Is(err, client.ErrNoAccount) {
+	ended := make(chan error, 10)
+	stop := c.Session("alice").Watch(0, func(_ *pb.WatchResponse, err error) { ended <- err })
+	if err := <-ended; !errors.Is(err, client.ErrNoAccount) {
 		t.Errorf("got %v", err)
+	}
+	stop()
+	if len(ended) > 0 {
+		t.Errorf("then got %v", <-ended)
 	}
 }
 
@@ -303,5 +267,43 @@ func TestWatchOfAnAccountThatTheReplicaDoesNotKnowYet(t *testing.T) {
 			t.Errorf("min_index is %d, want 33", got)
 		}
 	})
-	_ = end()
+	end()
+}
+
+// What has moved away is looked for until it is found, also by watches that were
+// begun before there was a map.
+func TestWatchFindsAnAccountThatHasMoved(t *testing.T) {
+	nodes, c := fakeCluster(t, 1, 1)
+	w := newFakeWatch(nodes)
+	w.do(func() { w.mu.refuse = pb.ErrorDetail_KIND_WRONG_SHARD })
+	events, _ := follow(t, c, "alice", 0)
+	w.bump(1)
+	for asked := 0; asked < 3; {
+		<-time.After(5 * time.Millisecond)
+		w.do(func() { asked = w.mu.refused })
+	}
+	w.do(func() { w.mu.refuse = 0 })
+	next(t, events, 1)
+}
+
+// A watch may be stopped at any time, also while it looks for its account.
+func TestWatchStopsWhileItSearches(t *testing.T) {
+	nodes, c := fakeCluster(t, 1, 1)
+	w := newFakeWatch(nodes)
+	w.do(func() { w.mu.refuse = pb.ErrorDetail_KIND_WRONG_SHARD })
+	for range 20 {
+		_, stop := follow(t, c, "alice", 0)
+		stop()
+		stop()
+	}
+	_, stop := follow(t, c, "bob", 0)
+	for asked := 0; asked < 1; {
+		<-time.After(5 * time.Millisecond)
+		w.do(func() { asked = w.mu.refused })
+	}
+	stop()
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	c.Session("carol").Watch(0, func(*pb.WatchResponse, error) { t.Error("told by a closed client") })()
 }

@@ -27,12 +27,13 @@ type shardWatch struct {
 	told chan struct{} // has an element when changes has
 }
 
-// join adds a watch to its shard's stream, starting the stream if need be.
-func (c *Client) join(shard uint32, w *watch) error {
+// join adds a watch to its shard's stream, starting the stream if need be. It
+// does nothing once the client is closed.
+func (c *Client) join(shard uint32, w *watch) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.mu.closed {
-		return ErrClosed
+		return false
 	}
 	sw, ok := c.mu.watches[shard]
 	if !ok {
@@ -49,7 +50,17 @@ func (c *Client) join(shard uint32, w *watch) error {
 	sw.mu.watches[sw.mu.nextID] = w
 	sw.mu.ids[w] = sw.mu.nextID
 	sw.changedLocked(sw.mu.nextID)
-	return nil
+	return true
+}
+
+// goroutine starts one that Close waits for, unless the client is closed.
+func (c *Client) goroutine(f func()) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.mu.closed {
+		c.wg.Go(f)
+	}
+	return !c.mu.closed
 }
 
 // leave takes a watch off its stream, and ends the stream with the last.
@@ -182,7 +193,7 @@ func (sw *shardWatch) receive(recv func() (*pb.WatchResponse, error), dog *watch
 		}
 		d := ev.GetError()
 		if d == nil {
-			w.put(ev)
+			w.put(sw.shard, ev)
 			continue
 		}
 		switch d.GetKind() {
