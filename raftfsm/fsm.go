@@ -269,7 +269,7 @@ func (tx *tx) operation(acct *account, e *pb.Entry) (*pb.Result, error) {
 	case *pb.Entry_Replace:
 		return tx.replaceMessage(acct, op.Replace)
 	case *pb.Entry_SetMetadata:
-		return tx.setMetadata(acct, "", op.SetMetadata)
+		return tx.setMetadata(acct, e.GetActor(), op.SetMetadata)
 	}
 	return refuse(pb.Code_CODE_INVALID, "unknown operation"), nil
 }

@@ -320,7 +320,7 @@ func (f *fetcher) item(item wire.FetchItem, s *pb.MessageState) error {
 	case "BODY", "BODYSTRUCTURE":
 		f.name(item.Name).BodyStructure(m.GetEmail().GetStructure(), item.Name == "BODYSTRUCTURE")
 	case "EMAILID":
-		f.name("EMAILID").Raw("(", objectID(emailPrefix, m.GetEmailId()), ")")
+		f.name("EMAILID").Raw("(", f.c.objectID(f.c.box.store, emailPrefix, m.GetEmailId()), ")")
 	case "THREADID":
 		f.threadID(m.GetThreadId())
 	case "SAVEDATE":

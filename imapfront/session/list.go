@@ -261,7 +261,7 @@ func (c *Conn) statusValue(info *pb.MailboxInfo, item wire.StatusItem) string {
 	case "HIGHESTMODSEQ":
 		return uitoa(info.GetHighestModSeq())
 	case "MAILBOXID":
-		return "(" + mailboxID(info.GetId()) + ")"
+		return "(" + c.objectID(c.store, mailboxPrefix, info.GetId()) + ")"
 	case "APPENDLIMIT":
 		return uitoa(uint64(c.cfg.Limits.Append))
 	}

@@ -16,7 +16,8 @@ import (
 
 // setMetadata is SETMETADATA (RFC 5464, 4.3).
 func (c *Conn) setMetadata(ctx context.Context, cmd wire.SetMetadata) error {
-	op := &pb.SetMetadataOp{Mailbox: cmd.Mailbox}
+	at := c.at(cmd.Mailbox) // of the server's: the connection's own account
+	op := &pb.SetMetadataOp{Mailbox: at.name}
 	for _, e := range cmd.Entries {
 		name := strings.ToLower(e.Name)
 		if cmd.Mailbox == "" && isShared(name) {
@@ -24,7 +25,7 @@ func (c *Conn) setMetadata(ctx context.Context, cmd wire.SetMetadata) error {
 		}
 		op.Entries = append(op.Entries, &pb.MetadataEntry{Name: name, Value: e.Value})
 	}
-	res, err := c.store.Propose(ctx, &pb.Entry{Op: &pb.Entry_SetMetadata{SetMetadata: op}})
+	res, err := at.store.Propose(ctx, &pb.Entry{Op: &pb.Entry_SetMetadata{SetMetadata: op}})
 	switch {
 	case err != nil:
 		return c.fail("SETMETADATA", err)
@@ -33,7 +34,7 @@ func (c *Conn) setMetadata(ctx context.Context, cmd wire.SetMetadata) error {
 	case res.GetCode() != pb.Code_CODE_OK:
 		return c.refused(res)
 	}
-	c.ownMetadata(ctx, res.GetModSeq(), op)
+	c.ownMetadata(ctx, at, res.GetModSeq(), op)
 	return c.ok("", "SETMETADATA done")
 }
 
@@ -43,7 +44,8 @@ func isShared(name string) bool { return strings.HasPrefix(name, "/shared/") }
 // told as NIL, unless it is named for what is below it.
 func (c *Conn) getMetadata(ctx context.Context, cmd wire.GetMetadata) error {
 	spelled := make(map[string]string, len(cmd.Names)) // as the client spells them
-	req := &pb.GetMetadataRequest{Mailbox: cmd.Mailbox, Depth: cmd.Depth, MaxSize: cmd.MaxSize}
+	at := c.at(cmd.Mailbox)                            // of the server's: the connection's own account
+	req := &pb.GetMetadataRequest{Mailbox: at.name, Depth: cmd.Depth, MaxSize: cmd.MaxSize}
 	for _, name := range cmd.Names {
 		lower := strings.ToLower(name)
 		if _, again := spelled[lower]; !again {
@@ -51,7 +53,7 @@ func (c *Conn) getMetadata(ctx context.Context, cmd wire.GetMetadata) error {
 		}
 		spelled[lower] = name
 	}
-	resp, err := c.store.Metadata(ctx, req, true)
+	resp, err := at.store.Metadata(ctx, req, true)
 	if err != nil {
 		return c.fail("GETMETADATA", err)
 	}
@@ -70,7 +72,7 @@ func (c *Conn) getMetadata(ctx context.Context, cmd wire.GetMetadata) error {
 		nilFor = nil
 	}
 	if longest > 0 && len(nilFor) > 0 {
-		if nilFor, err = c.withoutValue(ctx, req, found); err != nil {
+		if nilFor, err = c.withoutValue(ctx, at.store, req, found); err != nil {
 			return c.fail("GETMETADATA", err)
 		}
 	}
@@ -110,8 +112,8 @@ func entriesOf(found []*pb.MetadataEntry, nilFor []string, spelled map[string]st
 
 // withoutValue returns the names that have no value at all, when there are some
 // whose value is too large.
-func (c *Conn) withoutValue(ctx context.Context, req *pb.GetMetadataRequest, found []*pb.MetadataEntry) ([]string, error) {
-	resp, err := c.store.Metadata(ctx, &pb.GetMetadataRequest{Mailbox: req.GetMailbox(), Entries: req.GetEntries(), NamesOnly: true}, false)
+func (c *Conn) withoutValue(ctx context.Context, store Store, req *pb.GetMetadataRequest, found []*pb.MetadataEntry) ([]string, error) {
+	resp, err := store.Metadata(ctx, &pb.GetMetadataRequest{Mailbox: req.GetMailbox(), Entries: req.GetEntries(), NamesOnly: true}, false)
 	if err != nil {
 		return nil, err
 	}

@@ -67,9 +67,10 @@ func (c *Conn) tellMetadata(ctx context.Context, all bool) {
 }
 
 // ownMetadata notes what this session has changed itself: it is not told of it
-// (RFC 5464, 4.3). modSeq is of the change; op may be nil.
-func (c *Conn) ownMetadata(ctx context.Context, modSeq uint64, op *pb.SetMetadataOp) {
-	if c.annotations == nil || modSeq == 0 {
+// (RFC 5464, 4.3). modSeq is of the change; op may be nil. Of what is in other
+// accounts nothing is told anyway.
+func (c *Conn) ownMetadata(ctx context.Context, at place, modSeq uint64, op *pb.SetMetadataOp) {
+	if c.annotations == nil || modSeq == 0 || at.owner != "" {
 		return
 	}
 	removed := make(map[string]bool)

@@ -40,7 +40,7 @@ func (c *Conn) create(ctx context.Context, cmd wire.Create) error {
 	if res == nil {
 		return err
 	}
-	return c.ok("MAILBOXID ("+mailboxID(res.GetMailboxId())+")", "CREATE done") // RFC 8474, 4.1
+	return c.ok("MAILBOXID ("+c.objectID(at.store, mailboxPrefix, res.GetMailboxId())+")", "CREATE done") // RFC 8474, 4.1
 }
 
 // delete is DELETE (RFC 9051, 6.3.5). A session that has the mailbox selected
@@ -55,7 +55,7 @@ func (c *Conn) delete(ctx context.Context, cmd wire.Delete) error {
 		c.leave()
 		c.w.Untagged("OK [CLOSED] the mailbox is deleted")
 	}
-	c.ownMetadata(ctx, res.GetModSeq(), nil)
+	c.ownMetadata(ctx, at, res.GetModSeq(), nil)
 	return c.ok("", "DELETE done")
 }
 
@@ -74,7 +74,7 @@ func (c *Conn) rename(ctx context.Context, cmd wire.Rename) error {
 		}
 		c.tell(true) // renaming INBOX empties it
 	}
-	c.ownMetadata(ctx, res.GetModSeq(), nil) // renaming INBOX copies its annotations
+	c.ownMetadata(ctx, from, res.GetModSeq(), nil) // renaming INBOX copies its annotations
 	return c.ok("", "RENAME done")
 }
 

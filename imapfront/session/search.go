@@ -232,12 +232,12 @@ func (t *translator) key(k wire.SearchKey) *pb.SearchKey {
 	case wire.SearchDate:
 		return dateKey(k)
 	case wire.SearchEmailID:
-		if id, ok := parseObjectID(emailPrefix, k.ID); ok {
+		if id, ok := t.c.parseObjectID(t.c.box.store, emailPrefix, k.ID); ok {
 			return &pb.SearchKey{Key: &pb.SearchKey_EmailId{EmailId: id}}
 		}
 		return not(&pb.SearchKey{Key: &pb.SearchKey_All{All: true}})
 	case wire.SearchThreadID:
-		if id, ok := parseObjectID(threadPrefix, k.ID); ok {
+		if id, ok := t.c.parseObjectID(t.c.box.store, threadPrefix, k.ID); ok {
 			return &pb.SearchKey{Key: &pb.SearchKey_ThreadId{ThreadId: id}}
 		}
 		return not(&pb.SearchKey{Key: &pb.SearchKey_All{All: true}})

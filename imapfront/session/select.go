@@ -64,7 +64,7 @@ func (c *Conn) tellOpened(opened *pb.OpenedMailbox) {
 	c.w.Untagged("OK [UIDVALIDITY ", info.GetUidValidity(), "] UIDs are valid")
 	c.w.Untagged("OK [UIDNEXT ", info.GetUidNext(), "] next UID")
 	c.w.Untagged("OK [HIGHESTMODSEQ ", info.GetHighestModSeq(), "] highest mod-sequence")
-	c.w.Untagged("OK [MAILBOXID (", mailboxID(info.GetId()), ")] mailbox id") // RFC 8474, 4.2
+	c.w.Untagged("OK [MAILBOXID (", c.objectID(c.box.store, mailboxPrefix, info.GetId()), ")] mailbox id") // RFC 8474, 4.2
 	if c.rev2 {
 		c.w.Raw(`* LIST () "/" `).Mailbox(c.box.name).CRLF() // RFC 9051, 6.3.2
 	}

@@ -19,7 +19,7 @@ func (s *Session) Metadata(ctx context.Context, req *pb.GetMetadataRequest, line
 		all = nil
 		stream, err := a.store.GetMetadata(a.ctx, &pb.GetMetadataRequest{
 			Route: a.route, Level: a.level(s, linearizable),
-			Actor: req.GetActor(), Mailbox: req.GetMailbox(), All: req.GetAll(), SinceModSeq: req.GetSinceModSeq(),
+			Mailbox: req.GetMailbox(), All: req.GetAll(), SinceModSeq: req.GetSinceModSeq(),
 			Entries: req.GetEntries(), Depth: req.GetDepth(), NamesOnly: req.GetNamesOnly(), MaxSize: req.MaxSize,
 		})
 		if err != nil {

@@ -80,7 +80,7 @@ func (r *metadataReader) mailbox() error {
 	}
 	seen := make(map[string]bool) // names can be below one another
 	for _, name := range names {
-		err := r.a.Metadata(imapnum.MailboxID(of.MailboxId), r.req.GetActor(), name, depth, func(e *pb.MetadataEntry) (bool, error) {
+		err := r.a.Metadata(imapnum.MailboxID(of.MailboxId), r.req.GetRoute().GetActor(), name, depth, func(e *pb.MetadataEntry) (bool, error) {
 			if seen[e.GetName()] {
 				return true, nil
 			}
@@ -102,7 +102,7 @@ func (r *metadataReader) all() error {
 	}
 	var id imapnum.MailboxID
 	var mailbox string
-	err := r.a.AllMetadata(r.req.GetActor(), func(of imapnum.MailboxID, e *pb.MetadataEntry) (bool, error) {
+	err := r.a.AllMetadata(r.req.GetRoute().GetActor(), func(of imapnum.MailboxID, e *pb.MetadataEntry) (bool, error) {
 		if len(wanted) > 0 && !r.wants(wanted, e.GetName()) {
 			return true, nil
 		}

@@ -86,7 +86,6 @@ func TestGetMetadata(t *testing.T) {
 		{&pb.GetMetadataRequest{All: true, Entries: []string{"/private"}, Depth: 3}, `0 : /private/comment="",true INBOX: /private/vendor/x/a="1",true`},
 		{&pb.GetMetadataRequest{Mailbox: "inbox", Entries: []string{"/private/vendor/x/a", "/private/vendor"}, Depth: 5}, `0 INBOX: /private/vendor/x/a="1",true /private/vendor/x/a/b="22",true`},
 		{&pb.GetMetadataRequest{Mailbox: "INBOX", MaxSize: &two}, `2 INBOX: /private/vendor/x/a="1",true`},
-		{&pb.GetMetadataRequest{Mailbox: "INBOX", Actor: "bob@example.org"}, `0`},
 		{&pb.GetMetadataRequest{}, `0 : /private/comment="",true`},
 	} {
 		if got := show(b.metadata(c.req)); got != c.want {

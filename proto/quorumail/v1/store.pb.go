@@ -2401,9 +2401,8 @@ type GetMetadataRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Route *Route                 `protobuf:"bytes,1,opt,name=route,proto3" json:"route,omitempty"`
 	Level *ReadLevel             `protobuf:"bytes,2,opt,name=level,proto3" json:"level,omitempty"`
-	// Whose private annotations are meant; empty: those of the account's owner.
-	Actor string `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
-	// Empty: the annotations of the account itself.
+	// Empty: the annotations of the account itself. Private ones are those of the
+	// route's actor.
 	Mailbox string `protobuf:"bytes,4,opt,name=mailbox,proto3" json:"mailbox,omitempty"`
 	// Those of all mailboxes and of the account itself, if any has changed since
 	// since_mod_seq; mailbox is not looked at.
@@ -2463,13 +2462,6 @@ func (x *GetMetadataRequest) GetLevel() *ReadLevel {
 		return x.Level
 	}
 	return nil
-}
-
-func (x *GetMetadataRequest) GetActor() string {
-	if x != nil {
-		return x.Actor
-	}
-	return ""
 }
 
 func (x *GetMetadataRequest) GetMailbox() string {
@@ -3393,11 +3385,10 @@ const file_quorumail_v1_store_proto_rawDesc = "" +
 	"\x0fhighest_mod_seq\x18\x03 \x01(\x04R\rhighestModSeq\x12\"\n" +
 	"\rfirst_mod_seq\x18\x04 \x01(\x04R\vfirstModSeq\x12 \n" +
 	"\flast_mod_seq\x18\x05 \x01(\x04R\n" +
-	"lastModSeq\"\xd0\x02\n" +
+	"lastModSeq\"\xc0\x02\n" +
 	"\x12GetMetadataRequest\x12)\n" +
 	"\x05route\x18\x01 \x01(\v2\x13.quorumail.v1.RouteR\x05route\x12-\n" +
-	"\x05level\x18\x02 \x01(\v2\x17.quorumail.v1.ReadLevelR\x05level\x12\x14\n" +
-	"\x05actor\x18\x03 \x01(\tR\x05actor\x12\x18\n" +
+	"\x05level\x18\x02 \x01(\v2\x17.quorumail.v1.ReadLevelR\x05level\x12\x18\n" +
 	"\amailbox\x18\x04 \x01(\tR\amailbox\x12\x10\n" +
 	"\x03all\x18\x05 \x01(\bR\x03all\x12\"\n" +
 	"\rsince_mod_seq\x18\x06 \x01(\x04R\vsinceModSeq\x12\x18\n" +
@@ -3407,7 +3398,7 @@ const file_quorumail_v1_store_proto_rawDesc = "" +
 	"names_only\x18\t \x01(\bR\tnamesOnly\x12\x1e\n" +
 	"\bmax_size\x18\n" +
 	" \x01(\x04H\x00R\amaxSize\x88\x01\x01B\v\n" +
-	"\t_max_size\"\xaa\x01\n" +
+	"\t_max_sizeJ\x04\b\x03\x10\x04\"\xaa\x01\n" +
 	"\x13GetMetadataResponse\x12#\n" +
 	"\rapplied_index\x18\x01 \x01(\x04R\fappliedIndex\x12\x17\n" +
 	"\amod_seq\x18\x02 \x01(\x04R\x06modSeq\x12;\n" +
