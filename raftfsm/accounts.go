@@ -14,8 +14,12 @@ func (tx *tx) createAccount(a *account, op *pb.CreateAccountOp) (*pb.Result, err
 	case a.rec.lastUIDValidity == maxUIDValidity:
 		return refuse(pb.Code_CODE_UIDS_EXHAUSTED, "no UIDVALIDITY left"), nil
 	}
+	limits, ok := packLimits(op.GetQuota())
+	if !ok {
+		return refuse(pb.Code_CODE_INVALID, "a limit is too high"), nil
+	}
 	a.exists, a.deleted, a.rec.deleted, a.dirty = true, false, false, true
-	a.rec.mailboxes = 0
+	a.rec.mailboxes, a.rec.quota = 0, &quotaRecord{limits: limits}
 	m := tx.newMailbox(a, Inbox, op.GetUidValiditySeed(), "")
 	if err := tx.name(a, m); err != nil {
 		return nil, err
@@ -49,6 +53,7 @@ func (tx *tx) deleteAccount(a *account) (*pb.Result, error) {
 		return nil, err
 	}
 	a.exists, a.deleted, a.rec.deleted, a.dirty = false, true, true, true
+	a.rec.mailboxes, a.rec.quota = 0, &quotaRecord{}
 	a.boxes = make(map[imapnum.MailboxID]*mailbox)
 	return &pb.Result{Code: pb.Code_CODE_OK, ModSeq: uint64(modSeq)}, nil
 }

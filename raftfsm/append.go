@@ -16,8 +16,9 @@ const maxChunk = 256 << 10
 // maxInline bounds the chunks that ride in an append entry, as stored.
 const maxInline = 256 << 10
 
-// append adds messages to a mailbox, all or none.
-func (tx *tx) append(a *account, op *pb.AppendOp) (*pb.Result, error) {
+// append adds messages to a mailbox, all or none. Messages that the same entry
+// removes make room for them.
+func (tx *tx) append(a *account, op *pb.AppendOp, gone ...message) (*pb.Result, error) {
 	if id := op.GetDeliveryId(); len(id) > 0 {
 		if len(id) != keys.DeliveryIDLen {
 			return refuse(pb.Code_CODE_INVALID, "malformed delivery id"), nil
@@ -34,7 +35,7 @@ func (tx *tx) append(a *account, op *pb.AppendOp) (*pb.Result, error) {
 			return rec.decode()
 		}
 	}
-	m, refusal, err := tx.checkAppend(a, op)
+	m, refusal, err := tx.checkAppend(a, op, gone)
 	if err != nil || refusal != nil {
 		return refusal, err
 	}
@@ -73,7 +74,7 @@ func (tx *tx) append(a *account, op *pb.AppendOp) (*pb.Result, error) {
 }
 
 // checkAppend returns the mailbox if all messages can go into it.
-func (tx *tx) checkAppend(a *account, op *pb.AppendOp) (*mailbox, *pb.Result, error) {
+func (tx *tx) checkAppend(a *account, op *pb.AppendOp, gone []message) (*mailbox, *pb.Result, error) {
 	name, ok := canonName(op.GetMailbox())
 	if !ok {
 		return nil, refuse(pb.Code_CODE_NO_MAILBOX, "no such mailbox"), nil
@@ -103,6 +104,10 @@ func (tx *tx) checkAppend(a *account, op *pb.AppendOp) (*mailbox, *pb.Result, er
 		if refusal, err := tx.checkBody(a, msg); err != nil || refusal != nil {
 			return nil, refusal, err
 		}
+	}
+	add := demandOf(op.GetMessages(), func(msg *pb.AppendMessage) uint64 { return msg.GetEmail().GetSize() })
+	if refusal := a.room(add.less(demandOf(gone, messageSize))); refusal != nil {
+		return nil, refusal, nil
 	}
 	return m, nil, nil
 }

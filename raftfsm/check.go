@@ -61,6 +61,9 @@ func (c *checker) run() error {
 			return fmt.Errorf("mailbox %q: %w", info.GetName(), err)
 		}
 	}
+	if err := c.quota(infos); err != nil {
+		return err
+	}
 	if err := c.metadata(); err != nil {
 		return err
 	}

@@ -181,6 +181,12 @@ func (tx *tx) copy(a *account, op *pb.CopyOp) (*pb.Result, error) {
 	case !dst.roomFor(len(msgs)):
 		return refuse(pb.Code_CODE_UIDS_EXHAUSTED, "no UIDs left"), nil
 	}
+	if !op.GetMove() {
+		refusal := a.room(demandOf(msgs, messageSize))
+		if refusal != nil {
+			return refusal, nil
+		}
+	}
 	return tx.transfer(a, src, dst, msgs, op.GetMove())
 }
 

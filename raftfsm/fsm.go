@@ -268,6 +268,8 @@ func (tx *tx) operation(acct *account, e *pb.Entry) (*pb.Result, error) {
 		return tx.compactQueue(acct, op.CompactQueue)
 	case *pb.Entry_Replace:
 		return tx.replaceMessage(acct, op.Replace)
+	case *pb.Entry_SetQuota:
+		return tx.setQuota(acct, op.SetQuota)
 	case *pb.Entry_SetMetadata:
 		return tx.setMetadata(acct, e.GetActor(), op.SetMetadata)
 	}

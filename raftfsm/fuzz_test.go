@@ -21,7 +21,7 @@ func FuzzApply(f *testing.F) {
 		{Account: alice, Op: &pb.Entry_PutChunk{PutChunk: &pb.PutChunkOp{BodyId: session, Chunk: &pb.BodyChunk{Codec: 1, RawSize: 1, Data: []byte("x")}}}},
 		{Account: alice, Op: &pb.Entry_Collect{Collect: &pb.CollectOp{BodiesBefore: 1 << 60, Limit: 5}}},
 		{Account: alice, Op: &pb.Entry_Replace{Replace: &pb.ReplaceOp{Append: seed.mail("INBOX", "word").GetAppend(), MailboxId: 1, Uid: 1}}},
-		annotation("INBOX", "/private/comment", "x", "/shared/a", nil),
+		setQuota(1, 2, nil), annotation("INBOX", "/private/comment", "x", "/shared/a", nil),
 		{Account: alice, Op: &pb.Entry_DeleteAccount{}},
 	} {
 		e.Version = EntryVersion
@@ -71,7 +71,11 @@ func FuzzRecords(f *testing.F) {
 				t.Fatalf("set %v: %v, %v", s, again, err)
 			}
 		}
-		_, _ = decodeAccount(b)
+		if a, err := decodeAccount(b); err == nil {
+			if again, err := decodeAccount(a.encode()); err != nil || !bytes.Equal(again.encode(), a.encode()) {
+				t.Fatalf("account %+v: %+v, %v", a, again, err)
+			}
+		}
 		_, _ = decodeUpload(b)
 		_, _ = decodeRemembered(b)
 		_, _ = decodeApplied(b)

@@ -67,6 +67,9 @@ func (tx *tx) createMailbox(a *account, op *pb.CreateMailboxOp) (*pb.Result, err
 	if a.rec.lastUIDValidity == maxUIDValidity {
 		return refuse(pb.Code_CODE_UIDS_EXHAUSTED, "no UIDVALIDITY left"), nil
 	}
+	if refusal := a.room(demand{mailboxes: 1}); refusal != nil {
+		return refusal, nil
+	}
 	annotations, err := tx.metadataUse(a)
 	if err != nil {
 		return nil, err
@@ -129,6 +132,8 @@ func (tx *tx) deleteMailbox(a *account, op *pb.DeleteMailboxOp) (*pb.Result, err
 	modSeq := a.take()
 	a.changed[m.id], a.list = true, true
 	a.rec.mailboxes--
+	a.rec.quota.octets -= m.info.GetSize()
+	a.rec.quota.messages -= uint64(m.info.GetExists())
 	a.boxes[m.id] = nil
 	for _, key := range [][]byte{
 		a.space.Bytes(keys.Name, []byte(name)),
@@ -246,6 +251,9 @@ func (tx *tx) renameInbox(a *account, inbox *mailbox, to string, seed uint32) (*
 	}
 	if use.full() {
 		return refuse(pb.Code_CODE_LIMIT, "no room to copy INBOX's annotations"), nil
+	}
+	if refusal := a.room(demand{mailboxes: 1}); refusal != nil {
+		return refusal, nil
 	}
 	m := tx.newMailbox(a, to, seed, "")
 	if err := tx.name(a, m); err != nil {

@@ -81,6 +81,7 @@ func (tx *tx) insert(a *account, m *mailbox, rec messageRecord) (imapnum.UID, er
 		return 0, err
 	}
 	m.count(&rec, 1)
+	a.use(&rec, 1)
 	if m.index != nil {
 		m.index.add(uid, &rec)
 	}
@@ -137,6 +138,7 @@ func (tx *tx) remove(a *account, m *mailbox, msgs []message) (imapnum.Set, error
 			return imapnum.Set{}, err
 		}
 		m.count(&msg.rec, -1)
+		a.use(&msg.rec, -1)
 		if m.index != nil {
 			m.index.remove(msg.uid, &msg.rec)
 		}

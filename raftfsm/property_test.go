@@ -32,7 +32,8 @@ type pair struct {
 	// The others' answers must be exact.
 	shortened map[uint64]bool
 	delivered []*pb.Entry
-	names     []string // from which mailboxes are drawn: few make long histories
+	over      model.Resource // for which the step's last request was refused
+	names     []string       // from which mailboxes are drawn: few make long histories
 }
 
 var session = []byte("0123456789abcdef")
@@ -46,6 +47,7 @@ func (p *pair) do(e *pb.Entry) *pb.Result {
 	e.Time = p.m.time
 	p.last = e
 	p.res = p.apply(e)
+	p.refusedFor(p.res)
 	return p.res
 }
 
@@ -115,8 +117,14 @@ func (p *pair) equal(what string, got, want any) {
 
 // step does one random thing to both and compares the results.
 func (p *pair) step() {
+	p.model.Over, p.over = "", ""
+	p.act()
+	p.equal("over quota", p.over, p.model.Over)
+}
+
+func (p *pair) act() {
 	ok := pb.Code_CODE_OK
-	switch rapid.SampledFrom([]string{"append", "append", "append", "replace", "store", "store", "expunge", "churn", "churn", "copy", "copy", "create", "delete", "rename", "subscribe", "repeat", "deliver again", "garbage", "annotate", "annotate", "compact", "compact", "collect"}).Draw(p.T, "step") {
+	switch rapid.SampledFrom([]string{"append", "append", "append", "replace", "store", "store", "expunge", "churn", "churn", "copy", "copy", "create", "delete", "rename", "subscribe", "repeat", "deliver again", "garbage", "annotate", "annotate", "compact", "compact", "collect", "limit"}).Draw(p.T, "step") {
 	case "append":
 		name, flags := p.name(), p.flags()
 		e := p.m.mail(name, flags...)
@@ -129,6 +137,8 @@ func (p *pair) step() {
 			id := string(msg.GetEmail().GetBodyId())
 			ids = append(ids, id)
 			p.model.IDs[id] = p.messageIDs(msg.GetEmail())
+			p.pad(msg)
+			p.model.Sizes[id] = msg.GetEmail().GetSize()
 			if rapid.Bool().Draw(p.T, "staged") {
 				p.stage(msg)
 			}
@@ -150,6 +160,8 @@ func (p *pair) step() {
 		op := p.m.mail(name, flags...).GetAppend()
 		id := string(op.GetMessages()[0].GetEmail().GetBodyId())
 		p.model.IDs[id] = p.messageIDs(op.GetMessages()[0].GetEmail())
+		p.pad(op.GetMessages()[0])
+		p.model.Sizes[id] = op.GetMessages()[0].GetEmail().GetSize()
 		if rapid.Bool().Draw(p.T, "staged") {
 			p.stage(op.GetMessages()[0])
 		}
@@ -207,6 +219,7 @@ func (p *pair) step() {
 		name, m := p.mailbox()
 		e := p.m.mail(name, `\Deleted`)
 		id := string(e.GetAppend().GetMessages()[0].GetEmail().GetBodyId())
+		p.model.Sizes[id] = e.GetAppend().GetMessages()[0].GetEmail().GetSize()
 		p.equal("append", numbers(p.do(e).GetUids()), p.model.Append(name, []string{`\Deleted`}, id))
 		want := p.model.Expunge(m, nil)
 		res := p.do(&pb.Entry{Op: &pb.Entry_Expunge{Expunge: &pb.ExpungeOp{MailboxId: m.ID}}})
@@ -270,6 +283,8 @@ func (p *pair) step() {
 		p.hashes[p.m.index] = p.m.f.hashForTest(p)
 	case "annotate":
 		p.annotate()
+	case "limit":
+		p.limit()
 	case "compact":
 		_, m := p.mailbox()
 		p.shortened[m.ID] = true
@@ -339,6 +354,7 @@ func (p *pair) compare() {
 		p.compareMailbox(name, box, want)
 	}
 	p.compareMetadata(a)
+	p.compareQuota(a)
 }
 
 func (p *pair) compareMailbox(name string, box *Mailbox, want *model.Mailbox) {

@@ -96,6 +96,8 @@ type accountRecord struct {
 	// deleted: the account is gone. The counters stay, so that an account of the
 	// same name goes on where this one ended: nothing is ever given twice.
 	deleted bool
+	// quota is nil in a record of before there were quotas; see countUsage.
+	quota *quotaRecord
 }
 
 func (a *accountRecord) encode() []byte {
@@ -106,9 +108,14 @@ func (a *accountRecord) encode() []byte {
 	b = binary.AppendUvarint(b, uint64(a.lastUIDValidity))
 	b = binary.AppendUvarint(b, uint64(a.mailboxes))
 	if a.deleted {
-		return append(b, 1)
+		b = append(b, 1)
+	} else {
+		b = append(b, 0)
 	}
-	return append(b, 0)
+	if a.quota == nil {
+		return b
+	}
+	return a.quota.append(b)
 }
 
 func decodeAccount(b []byte) (accountRecord, error) {
@@ -121,6 +128,9 @@ func decodeAccount(b []byte) (accountRecord, error) {
 		lastUIDValidity: imapnum.UIDValidity(d.uvarint()),
 		mailboxes:       uint32(d.uvarint()),
 		deleted:         d.uvarint() == 1,
+	}
+	if len(d.b) > 0 {
+		a.quota = d.quota()
 	}
 	return a, d.end()
 }

@@ -25,7 +25,7 @@ func (tx *tx) replaceMessage(a *account, op *pb.ReplaceOp) (*pb.Result, error) {
 	if len(msgs) == 0 {
 		return refuse(pb.Code_CODE_NO_MESSAGE, "the message to be replaced is gone"), nil
 	}
-	res, err := tx.append(a, op.GetAppend())
+	res, err := tx.append(a, op.GetAppend(), msgs...)
 	if err != nil || res.GetCode() != pb.Code_CODE_OK {
 		return res, err
 	}

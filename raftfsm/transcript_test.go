@@ -105,6 +105,8 @@ func (x *transcript) run(c *command) (out string) {
 			out = x.changes(c)
 		case "annotations":
 			out = x.annotations()
+		case "quota":
+			out = quotaLine(x.acct.Quota())
 		default:
 			out = x.apply(x.request(c))
 		}
@@ -142,7 +144,7 @@ func (x *transcript) entry(c *command) *pb.Entry {
 	}
 	switch c.name {
 	case "create-account":
-		return &pb.Entry{Op: &pb.Entry_CreateAccount{CreateAccount: &pb.CreateAccountOp{UidValiditySeed: seed}}}
+		return &pb.Entry{Op: &pb.Entry_CreateAccount{CreateAccount: &pb.CreateAccountOp{UidValiditySeed: seed, Quota: c.limits()}}}
 	case "delete-account":
 		return &pb.Entry{Op: &pb.Entry_DeleteAccount{DeleteAccount: &pb.DeleteAccountOp{}}}
 	case "create":
@@ -186,6 +188,12 @@ func (x *transcript) entry(c *command) *pb.Entry {
 			op.Entries = append(op.Entries, e)
 		}
 		return &pb.Entry{Op: &pb.Entry_SetMetadata{SetMetadata: op}}
+	case "set-quota":
+		op := &pb.SetQuotaOp{Limits: c.limits()}
+		for _, name := range strings.Fields(text("only")) {
+			op.Only = append(op.Only, pb.QuotaResource(pb.QuotaResource_value["QUOTA_RESOURCE_"+name]))
+		}
+		return &pb.Entry{Op: &pb.Entry_SetQuota{SetQuota: op}}
 	case "collect":
 		before := c.number("before", x.time/1e9) * 1e9
 		return &pb.Entry{Op: &pb.Entry_Collect{Collect: &pb.CollectOp{

@@ -129,7 +129,7 @@ func (tx *tx) account(name string) (*account, error) {
 		return a, nil
 	}
 	a := &account{
-		name: name, space: keys.ForAccount(tx.f.cfg.Shard, name),
+		name: name, space: keys.ForAccount(tx.f.cfg.Shard, name), rec: accountRecord{quota: &quotaRecord{}},
 		boxes: make(map[imapnum.MailboxID]*mailbox), changed: make(map[imapnum.MailboxID]bool),
 	}
 	value, err := get(tx.b, a.space.Key(keys.Account))
@@ -141,6 +141,9 @@ func (tx *tx) account(name string) (*account, error) {
 			return nil, err
 		}
 		a.exists = !a.rec.deleted
+	}
+	if err := countUsage(tx.b, a.space, &a.rec); err != nil {
+		return nil, err
 	}
 	tx.accounts[name] = a
 	tx.order = append(tx.order, a)

@@ -89,7 +89,7 @@ func (v *View) Account(name string) (*Account, error) {
 	if a.rec.deleted {
 		return nil, ErrNoAccount
 	}
-	return a, nil
+	return a, countUsage(v.snap, a.space, &a.rec)
 }
 
 // Accounts calls fn with the name of each account that is above after, in the

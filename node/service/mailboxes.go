@@ -24,7 +24,7 @@ func (s *storeServer) GetAccount(ctx context.Context, req *pb.GetAccountRequest)
 		return nil, readError("credentials", err)
 	}
 	index, _ := v.Applied()
-	return &pb.GetAccountResponse{AppliedIndex: index, Credentials: c, ModSeq: uint64(a.ModSeq())}, nil
+	return &pb.GetAccountResponse{AppliedIndex: index, Credentials: c, ModSeq: uint64(a.ModSeq()), Quota: a.Quota()}, nil
 }
 
 // ListMailboxes implements StoreService.

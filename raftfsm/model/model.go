@@ -38,7 +38,14 @@ type Account struct {
 	Subscribed map[string]bool
 	Emails     []Email // all contents that are kept, oldest first
 	// IDs are the Message-IDs of contents, told before they are appended.
-	IDs         map[string][]string
+	IDs map[string][]string
+	// Sizes are the octets of contents, told likewise.
+	Sizes map[string]uint64
+	// Limits are those of its quota; Over is which of them the last command that
+	// was refused for them would have gone beyond.
+	Limits map[Resource]uint64
+	Over   Resource
+
 	lastID      uint64
 	lastEmail   uint64
 	uidValidity uint32
@@ -48,13 +55,14 @@ type Account struct {
 
 // New returns an account with its INBOX, as CreateAccount makes it.
 func New(seed uint32) *Account {
-	a := &Account{Mailboxes: map[string]*Mailbox{}, Subscribed: map[string]bool{}, IDs: map[string][]string{}, Annotations: map[string]Annotation{}}
+	a := &Account{Mailboxes: map[string]*Mailbox{}, Subscribed: map[string]bool{}, IDs: map[string][]string{}, Annotations: map[string]Annotation{},
+		Sizes: map[string]uint64{}, Limits: map[Resource]uint64{}}
 	a.ModSeq = 1
-	a.add("INBOX", seed)
+	a.addMailbox("INBOX", seed)
 	return a
 }
 
-func (a *Account) add(name string, seed uint32) *Mailbox {
+func (a *Account) addMailbox(name string, seed uint32) *Mailbox {
 	a.lastID++
 	a.uidValidity = max(a.uidValidity+1, seed)
 	m := &Mailbox{ID: a.lastID, UIDValidity: a.uidValidity, UIDNext: 1, HighestModSeq: a.ModSeq, Gone: map[uint32]uint64{}, Annotations: map[string]Annotation{}}
@@ -62,13 +70,13 @@ func (a *Account) add(name string, seed uint32) *Mailbox {
 	return m
 }
 
-// Create makes a mailbox; false if the name is taken.
+// Create makes a mailbox; false if the name is taken, or there is no room.
 func (a *Account) Create(name string, seed uint32) bool {
-	if a.Mailboxes[name] != nil {
+	if a.Mailboxes[name] != nil || !a.fits(0, 0, 1) {
 		return false
 	}
 	a.ModSeq++
-	a.add(name, seed)
+	a.addMailbox(name, seed)
 	return true
 }
 
@@ -92,8 +100,11 @@ func (a *Account) Rename(from, to string, seed uint32) bool {
 		return false
 	}
 	if from == "INBOX" {
+		if !a.fits(0, 0, 1) {
+			return false
+		}
 		a.ModSeq++
-		m := a.add(to, seed)
+		m := a.addMailbox(to, seed)
 		inbox := a.Mailboxes["INBOX"]
 		a.copyAnnotations(inbox, m)
 		for _, msg := range slices.Clone(inbox.Messages) {
@@ -166,12 +177,16 @@ func (m *Mailbox) spell(flags []string) []string {
 }
 
 // Append adds messages, all under one modseq, and returns their UIDs; nil if
-// there is no such mailbox.
+// there is no such mailbox, or no room for all.
 func (a *Account) Append(name string, flags []string, bodies ...string) []uint32 {
 	m := a.Mailboxes[name]
-	if m == nil {
+	if m == nil || !a.fits(a.sizeOf(bodies...), len(bodies), 0) {
 		return nil
 	}
+	return a.add(m, flags, bodies)
+}
+
+func (a *Account) add(m *Mailbox, flags []string, bodies []string) []uint32 {
 	a.ModSeq++
 	var uids []uint32
 	for _, b := range bodies {
@@ -182,15 +197,15 @@ func (a *Account) Append(name string, flags []string, bodies ...string) []uint32
 }
 
 // Replace adds a message to a mailbox and removes another of m, both under one
-// modseq, and returns the new UID; 0 if the mailbox or the message is not there.
+// modseq, and returns the new UID; 0 if the mailbox or the message is not there, or no room
+// for what is more than before.
 func (a *Account) Replace(m *Mailbox, uid uint32, name string, flags []string, body string) uint32 {
-	if !slices.ContainsFunc(m.Messages, func(msg Message) bool { return msg.UID == uid }) {
+	i := slices.IndexFunc(m.Messages, func(msg Message) bool { return msg.UID == uid })
+	into := a.Mailboxes[name]
+	if i < 0 || into == nil || !a.fits(a.sizeOf(body)-a.sizeOf(m.Messages[i].Body), 0, 0) {
 		return 0
 	}
-	uids := a.Append(name, flags, body)
-	if uids == nil {
-		return 0
-	}
+	uids := a.add(into, flags, []string{body})
 	a.drop(m, uid)
 	return uids[0]
 }
@@ -267,7 +282,7 @@ func (a *Account) Expunge(m *Mailbox, uids []uint32) []uint32 {
 }
 
 // Copy copies messages to another mailbox, or moves them; ok is false if it does
-// not exist.
+// not exist, or has no room for all.
 func (a *Account) Copy(m *Mailbox, uids []uint32, to string, move bool) (from, into []uint32, ok bool) {
 	dst := a.Mailboxes[to]
 	if dst == nil {
@@ -281,6 +296,15 @@ func (a *Account) Copy(m *Mailbox, uids []uint32, to string, move bool) (from, i
 	}
 	if len(msgs) == 0 {
 		return nil, nil, true
+	}
+	if !move {
+		var bodies []string
+		for _, msg := range msgs {
+			bodies = append(bodies, msg.Body)
+		}
+		if !a.fits(a.sizeOf(bodies...), len(bodies), 0) {
+			return nil, nil, false
+		}
 	}
 	a.ModSeq++
 	for _, msg := range msgs {

@@ -41,7 +41,9 @@ const (
 	// (CANNOT).
 	Code_CODE_INVALID_NAME Code = 7
 	// Too many keywords, mailboxes, parts… (LIMIT).
-	Code_CODE_LIMIT      Code = 8
+	Code_CODE_LIMIT Code = 8
+	// The account would hold more than its limit of Result.over_quota, which is
+	// one that the command adds to.
 	Code_CODE_OVER_QUOTA Code = 9
 	// A staged body is missing or not complete.
 	Code_CODE_NO_BODY Code = 10
@@ -313,6 +315,7 @@ type Entry struct {
 	//	*Entry_PutChunk
 	//	*Entry_Collect
 	//	*Entry_CompactQueue
+	//	*Entry_SetQuota
 	//	*Entry_SetMetadata
 	//	*Entry_Replace
 	Op            isEntry_Op `protobuf_oneof:"op"`
@@ -518,6 +521,15 @@ func (x *Entry) GetCompactQueue() *CompactQueueOp {
 	return nil
 }
 
+func (x *Entry) GetSetQuota() *SetQuotaOp {
+	if x != nil {
+		if x, ok := x.Op.(*Entry_SetQuota); ok {
+			return x.SetQuota
+		}
+	}
+	return nil
+}
+
 func (x *Entry) GetSetMetadata() *SetMetadataOp {
 	if x != nil {
 		if x, ok := x.Op.(*Entry_SetMetadata); ok {
@@ -596,6 +608,10 @@ type Entry_CompactQueue struct {
 	CompactQueue *CompactQueueOp `protobuf:"bytes,23,opt,name=compact_queue,json=compactQueue,proto3,oneof"`
 }
 
+type Entry_SetQuota struct {
+	SetQuota *SetQuotaOp `protobuf:"bytes,24,opt,name=set_quota,json=setQuota,proto3,oneof"`
+}
+
 type Entry_SetMetadata struct {
 	SetMetadata *SetMetadataOp `protobuf:"bytes,25,opt,name=set_metadata,json=setMetadata,proto3,oneof"`
 }
@@ -632,6 +648,8 @@ func (*Entry_Collect) isEntry_Op() {}
 
 func (*Entry_CompactQueue) isEntry_Op() {}
 
+func (*Entry_SetQuota) isEntry_Op() {}
+
 func (*Entry_SetMetadata) isEntry_Op() {}
 
 func (*Entry_Replace) isEntry_Op() {}
@@ -642,8 +660,10 @@ type CreateAccountOp struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	Credentials     *Credentials           `protobuf:"bytes,1,opt,name=credentials,proto3" json:"credentials,omitempty"`
 	UidValiditySeed uint32                 `protobuf:"varint,2,opt,name=uid_validity_seed,json=uidValiditySeed,proto3" json:"uid_validity_seed,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// What it may hold. The INBOX is created whatever the limits are.
+	Quota         *QuotaLimits `protobuf:"bytes,3,opt,name=quota,proto3" json:"quota,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateAccountOp) Reset() {
@@ -688,6 +708,13 @@ func (x *CreateAccountOp) GetUidValiditySeed() uint32 {
 		return x.UidValiditySeed
 	}
 	return 0
+}
+
+func (x *CreateAccountOp) GetQuota() *QuotaLimits {
+	if x != nil {
+		return x.Quota
+	}
+	return nil
 }
 
 // What a password is checked against; opaque to the state machine. SCRAM-SHA-256
@@ -1773,7 +1800,9 @@ type Result struct {
 	States []*MessageState `protobuf:"bytes,16,rep,name=states,proto3" json:"states,omitempty"`
 	// Store: the mailbox's HIGHESTMODSEQ before. Who had seen all up to it, and takes
 	// states, has seen all up to mod_seq. 0 if states are absent. Not stored.
-	BeforeModSeq  uint64 `protobuf:"varint,17,opt,name=before_mod_seq,json=beforeModSeq,proto3" json:"before_mod_seq,omitempty"`
+	BeforeModSeq uint64 `protobuf:"varint,17,opt,name=before_mod_seq,json=beforeModSeq,proto3" json:"before_mod_seq,omitempty"`
+	// Of which resource there is not enough, if the code is OVER_QUOTA.
+	OverQuota     QuotaResource `protobuf:"varint,18,opt,name=over_quota,json=overQuota,proto3,enum=quorumail.v1.QuotaResource" json:"over_quota,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1892,17 +1921,24 @@ func (x *Result) GetBeforeModSeq() uint64 {
 	return 0
 }
 
+func (x *Result) GetOverQuota() QuotaResource {
+	if x != nil {
+		return x.OverQuota
+	}
+	return QuotaResource_QUOTA_RESOURCE_UNSPECIFIED
+}
+
 var File_quorumail_v1_entry_proto protoreflect.FileDescriptor
 
 const file_quorumail_v1_entry_proto_rawDesc = "" +
 	"\n" +
-	"\x18quorumail/v1/entry.proto\x12\fquorumail.v1\x1a\x17quorumail/v1/mail.proto\";\n" +
+	"\x18quorumail/v1/entry.proto\x12\fquorumail.v1\x1a\x17quorumail/v1/mail.proto\x1a\x18quorumail/v1/quota.proto\";\n" +
 	"\n" +
 	"EntryBatch\x12-\n" +
 	"\aentries\x18\x01 \x03(\v2\x13.quorumail.v1.EntryR\aentries\"A\n" +
 	"\tRequestId\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x1a\n" +
-	"\bsequence\x18\x02 \x01(\x04R\bsequence\"\xf8\b\n" +
+	"\bsequence\x18\x02 \x01(\x04R\bsequence\"\xb1\t\n" +
 	"\x05Entry\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\tR\aaccount\x121\n" +
@@ -1923,13 +1959,15 @@ const file_quorumail_v1_entry_proto_rawDesc = "" +
 	"\x04copy\x18\x14 \x01(\v2\x14.quorumail.v1.CopyOpH\x00R\x04copy\x127\n" +
 	"\tput_chunk\x18\x15 \x01(\v2\x18.quorumail.v1.PutChunkOpH\x00R\bputChunk\x123\n" +
 	"\acollect\x18\x16 \x01(\v2\x17.quorumail.v1.CollectOpH\x00R\acollect\x12C\n" +
-	"\rcompact_queue\x18\x17 \x01(\v2\x1c.quorumail.v1.CompactQueueOpH\x00R\fcompactQueue\x12@\n" +
+	"\rcompact_queue\x18\x17 \x01(\v2\x1c.quorumail.v1.CompactQueueOpH\x00R\fcompactQueue\x127\n" +
+	"\tset_quota\x18\x18 \x01(\v2\x18.quorumail.v1.SetQuotaOpH\x00R\bsetQuota\x12@\n" +
 	"\fset_metadata\x18\x19 \x01(\v2\x1b.quorumail.v1.SetMetadataOpH\x00R\vsetMetadata\x123\n" +
 	"\areplace\x18\x1a \x01(\v2\x17.quorumail.v1.ReplaceOpH\x00R\areplaceB\x04\n" +
-	"\x02op\"z\n" +
+	"\x02op\"\xab\x01\n" +
 	"\x0fCreateAccountOp\x12;\n" +
 	"\vcredentials\x18\x01 \x01(\v2\x19.quorumail.v1.CredentialsR\vcredentials\x12*\n" +
-	"\x11uid_validity_seed\x18\x02 \x01(\rR\x0fuidValiditySeed\"\x7f\n" +
+	"\x11uid_validity_seed\x18\x02 \x01(\rR\x0fuidValiditySeed\x12/\n" +
+	"\x05quota\x18\x03 \x01(\v2\x19.quorumail.v1.QuotaLimitsR\x05quota\"\x7f\n" +
 	"\vCredentials\x12\x12\n" +
 	"\x04salt\x18\x01 \x01(\fR\x04salt\x12\x1e\n" +
 	"\n" +
@@ -2016,7 +2054,7 @@ const file_quorumail_v1_entry_proto_rawDesc = "" +
 	"\x05limit\x18\x03 \x01(\rR\x05limit\"`\n" +
 	"\rSetMetadataOp\x12\x18\n" +
 	"\amailbox\x18\x01 \x01(\tR\amailbox\x125\n" +
-	"\aentries\x18\x02 \x03(\v2\x1b.quorumail.v1.MetadataEntryR\aentries\"\xc2\x03\n" +
+	"\aentries\x18\x02 \x03(\v2\x1b.quorumail.v1.MetadataEntryR\aentries\"\xfe\x03\n" +
 	"\x06Result\x12&\n" +
 	"\x04code\x18\x01 \x01(\x0e2\x12.quorumail.v1.CodeR\x04code\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x12\x17\n" +
@@ -2031,7 +2069,9 @@ const file_quorumail_v1_entry_proto_rawDesc = "" +
 	"\brepeated\x18\t \x01(\bR\brepeated\x122\n" +
 	"\tovertaken\x18\x0f \x01(\v2\x14.quorumail.v1.UidSetR\tovertaken\x122\n" +
 	"\x06states\x18\x10 \x03(\v2\x1a.quorumail.v1.MessageStateR\x06states\x12$\n" +
-	"\x0ebefore_mod_seq\x18\x11 \x01(\x04R\fbeforeModSeq*\xd6\x02\n" +
+	"\x0ebefore_mod_seq\x18\x11 \x01(\x04R\fbeforeModSeq\x12:\n" +
+	"\n" +
+	"over_quota\x18\x12 \x01(\x0e2\x1b.quorumail.v1.QuotaResourceR\toverQuota*\xd6\x02\n" +
 	"\x04Code\x12\x14\n" +
 	"\x10CODE_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aCODE_OK\x10\x01\x12\x10\n" +
@@ -2091,11 +2131,14 @@ var file_quorumail_v1_entry_proto_goTypes = []any{
 	(*CompactQueueOp)(nil),   // 21: quorumail.v1.CompactQueueOp
 	(*SetMetadataOp)(nil),    // 22: quorumail.v1.SetMetadataOp
 	(*Result)(nil),           // 23: quorumail.v1.Result
-	(*Email)(nil),            // 24: quorumail.v1.Email
-	(*BodyChunk)(nil),        // 25: quorumail.v1.BodyChunk
-	(*UidSet)(nil),           // 26: quorumail.v1.UidSet
-	(*MetadataEntry)(nil),    // 27: quorumail.v1.MetadataEntry
-	(*MessageState)(nil),     // 28: quorumail.v1.MessageState
+	(*SetQuotaOp)(nil),       // 24: quorumail.v1.SetQuotaOp
+	(*QuotaLimits)(nil),      // 25: quorumail.v1.QuotaLimits
+	(*Email)(nil),            // 26: quorumail.v1.Email
+	(*BodyChunk)(nil),        // 27: quorumail.v1.BodyChunk
+	(*UidSet)(nil),           // 28: quorumail.v1.UidSet
+	(*MetadataEntry)(nil),    // 29: quorumail.v1.MetadataEntry
+	(*MessageState)(nil),     // 30: quorumail.v1.MessageState
+	(QuotaResource)(0),       // 31: quorumail.v1.QuotaResource
 }
 var file_quorumail_v1_entry_proto_depIdxs = []int32{
 	4,  // 0: quorumail.v1.EntryBatch.entries:type_name -> quorumail.v1.Entry
@@ -2114,30 +2157,33 @@ var file_quorumail_v1_entry_proto_depIdxs = []int32{
 	19, // 13: quorumail.v1.Entry.put_chunk:type_name -> quorumail.v1.PutChunkOp
 	20, // 14: quorumail.v1.Entry.collect:type_name -> quorumail.v1.CollectOp
 	21, // 15: quorumail.v1.Entry.compact_queue:type_name -> quorumail.v1.CompactQueueOp
-	22, // 16: quorumail.v1.Entry.set_metadata:type_name -> quorumail.v1.SetMetadataOp
-	15, // 17: quorumail.v1.Entry.replace:type_name -> quorumail.v1.ReplaceOp
-	6,  // 18: quorumail.v1.CreateAccountOp.credentials:type_name -> quorumail.v1.Credentials
-	6,  // 19: quorumail.v1.SetCredentialsOp.credentials:type_name -> quorumail.v1.Credentials
-	14, // 20: quorumail.v1.AppendOp.messages:type_name -> quorumail.v1.AppendMessage
-	24, // 21: quorumail.v1.AppendMessage.email:type_name -> quorumail.v1.Email
-	25, // 22: quorumail.v1.AppendMessage.inline:type_name -> quorumail.v1.BodyChunk
-	13, // 23: quorumail.v1.ReplaceOp.append:type_name -> quorumail.v1.AppendOp
-	26, // 24: quorumail.v1.StoreOp.uids:type_name -> quorumail.v1.UidSet
-	1,  // 25: quorumail.v1.StoreOp.mode:type_name -> quorumail.v1.StoreOp.Mode
-	26, // 26: quorumail.v1.ExpungeOp.uids:type_name -> quorumail.v1.UidSet
-	26, // 27: quorumail.v1.CopyOp.uids:type_name -> quorumail.v1.UidSet
-	25, // 28: quorumail.v1.PutChunkOp.chunk:type_name -> quorumail.v1.BodyChunk
-	27, // 29: quorumail.v1.SetMetadataOp.entries:type_name -> quorumail.v1.MetadataEntry
-	0,  // 30: quorumail.v1.Result.code:type_name -> quorumail.v1.Code
-	26, // 31: quorumail.v1.Result.uids:type_name -> quorumail.v1.UidSet
-	26, // 32: quorumail.v1.Result.source_uids:type_name -> quorumail.v1.UidSet
-	26, // 33: quorumail.v1.Result.overtaken:type_name -> quorumail.v1.UidSet
-	28, // 34: quorumail.v1.Result.states:type_name -> quorumail.v1.MessageState
-	35, // [35:35] is the sub-list for method output_type
-	35, // [35:35] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	24, // 16: quorumail.v1.Entry.set_quota:type_name -> quorumail.v1.SetQuotaOp
+	22, // 17: quorumail.v1.Entry.set_metadata:type_name -> quorumail.v1.SetMetadataOp
+	15, // 18: quorumail.v1.Entry.replace:type_name -> quorumail.v1.ReplaceOp
+	6,  // 19: quorumail.v1.CreateAccountOp.credentials:type_name -> quorumail.v1.Credentials
+	25, // 20: quorumail.v1.CreateAccountOp.quota:type_name -> quorumail.v1.QuotaLimits
+	6,  // 21: quorumail.v1.SetCredentialsOp.credentials:type_name -> quorumail.v1.Credentials
+	14, // 22: quorumail.v1.AppendOp.messages:type_name -> quorumail.v1.AppendMessage
+	26, // 23: quorumail.v1.AppendMessage.email:type_name -> quorumail.v1.Email
+	27, // 24: quorumail.v1.AppendMessage.inline:type_name -> quorumail.v1.BodyChunk
+	13, // 25: quorumail.v1.ReplaceOp.append:type_name -> quorumail.v1.AppendOp
+	28, // 26: quorumail.v1.StoreOp.uids:type_name -> quorumail.v1.UidSet
+	1,  // 27: quorumail.v1.StoreOp.mode:type_name -> quorumail.v1.StoreOp.Mode
+	28, // 28: quorumail.v1.ExpungeOp.uids:type_name -> quorumail.v1.UidSet
+	28, // 29: quorumail.v1.CopyOp.uids:type_name -> quorumail.v1.UidSet
+	27, // 30: quorumail.v1.PutChunkOp.chunk:type_name -> quorumail.v1.BodyChunk
+	29, // 31: quorumail.v1.SetMetadataOp.entries:type_name -> quorumail.v1.MetadataEntry
+	0,  // 32: quorumail.v1.Result.code:type_name -> quorumail.v1.Code
+	28, // 33: quorumail.v1.Result.uids:type_name -> quorumail.v1.UidSet
+	28, // 34: quorumail.v1.Result.source_uids:type_name -> quorumail.v1.UidSet
+	28, // 35: quorumail.v1.Result.overtaken:type_name -> quorumail.v1.UidSet
+	30, // 36: quorumail.v1.Result.states:type_name -> quorumail.v1.MessageState
+	31, // 37: quorumail.v1.Result.over_quota:type_name -> quorumail.v1.QuotaResource
+	38, // [38:38] is the sub-list for method output_type
+	38, // [38:38] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_quorumail_v1_entry_proto_init() }
@@ -2146,6 +2192,7 @@ func file_quorumail_v1_entry_proto_init() {
 		return
 	}
 	file_quorumail_v1_mail_proto_init()
+	file_quorumail_v1_quota_proto_init()
 	file_quorumail_v1_entry_proto_msgTypes[2].OneofWrappers = []any{
 		(*Entry_CreateAccount)(nil),
 		(*Entry_SetCredentials)(nil),
@@ -2161,6 +2208,7 @@ func file_quorumail_v1_entry_proto_init() {
 		(*Entry_PutChunk)(nil),
 		(*Entry_Collect)(nil),
 		(*Entry_CompactQueue)(nil),
+		(*Entry_SetQuota)(nil),
 		(*Entry_SetMetadata)(nil),
 		(*Entry_Replace)(nil),
 	}

@@ -515,6 +515,7 @@ type GetAccountResponse struct {
 	Credentials  *Credentials           `protobuf:"bytes,2,opt,name=credentials,proto3" json:"credentials,omitempty"`
 	// The account's modseq clock.
 	ModSeq        uint64 `protobuf:"varint,3,opt,name=mod_seq,json=modSeq,proto3" json:"mod_seq,omitempty"`
+	Quota         *Quota `protobuf:"bytes,4,opt,name=quota,proto3" json:"quota,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -568,6 +569,13 @@ func (x *GetAccountResponse) GetModSeq() uint64 {
 		return x.ModSeq
 	}
 	return 0
+}
+
+func (x *GetAccountResponse) GetQuota() *Quota {
+	if x != nil {
+		return x.Quota
+	}
+	return nil
 }
 
 type ListMailboxesRequest struct {
@@ -3200,7 +3208,7 @@ var File_quorumail_v1_store_proto protoreflect.FileDescriptor
 
 const file_quorumail_v1_store_proto_rawDesc = "" +
 	"\n" +
-	"\x18quorumail/v1/store.proto\x12\fquorumail.v1\x1a\x18quorumail/v1/entry.proto\x1a\x17quorumail/v1/mail.proto\"c\n" +
+	"\x18quorumail/v1/store.proto\x12\fquorumail.v1\x1a\x18quorumail/v1/entry.proto\x1a\x17quorumail/v1/mail.proto\x1a\x18quorumail/v1/quota.proto\"c\n" +
 	"\x05Route\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x14\n" +
 	"\x05shard\x18\x02 \x01(\rR\x05shard\x12\x14\n" +
@@ -3234,11 +3242,12 @@ const file_quorumail_v1_store_proto_rawDesc = "" +
 	"\rapplied_index\x18\x02 \x01(\x04R\fappliedIndex\"m\n" +
 	"\x11GetAccountRequest\x12)\n" +
 	"\x05route\x18\x01 \x01(\v2\x13.quorumail.v1.RouteR\x05route\x12-\n" +
-	"\x05level\x18\x02 \x01(\v2\x17.quorumail.v1.ReadLevelR\x05level\"\x8f\x01\n" +
+	"\x05level\x18\x02 \x01(\v2\x17.quorumail.v1.ReadLevelR\x05level\"\xba\x01\n" +
 	"\x12GetAccountResponse\x12#\n" +
 	"\rapplied_index\x18\x01 \x01(\x04R\fappliedIndex\x12;\n" +
 	"\vcredentials\x18\x02 \x01(\v2\x19.quorumail.v1.CredentialsR\vcredentials\x12\x17\n" +
-	"\amod_seq\x18\x03 \x01(\x04R\x06modSeq\"p\n" +
+	"\amod_seq\x18\x03 \x01(\x04R\x06modSeq\x12)\n" +
+	"\x05quota\x18\x04 \x01(\v2\x13.quorumail.v1.QuotaR\x05quota\"p\n" +
 	"\x14ListMailboxesRequest\x12)\n" +
 	"\x05route\x18\x01 \x01(\v2\x13.quorumail.v1.RouteR\x05route\x12-\n" +
 	"\x05level\x18\x02 \x01(\v2\x17.quorumail.v1.ReadLevelR\x05level\"\xb4\x01\n" +
@@ -3523,12 +3532,13 @@ var file_quorumail_v1_store_proto_goTypes = []any{
 	(*Entry)(nil),                      // 42: quorumail.v1.Entry
 	(*Result)(nil),                     // 43: quorumail.v1.Result
 	(*Credentials)(nil),                // 44: quorumail.v1.Credentials
-	(*MailboxInfo)(nil),                // 45: quorumail.v1.MailboxInfo
-	(*UidSet)(nil),                     // 46: quorumail.v1.UidSet
-	(*MessageState)(nil),               // 47: quorumail.v1.MessageState
-	(*BodyChunk)(nil),                  // 48: quorumail.v1.BodyChunk
-	(*Email)(nil),                      // 49: quorumail.v1.Email
-	(*MetadataEntry)(nil),              // 50: quorumail.v1.MetadataEntry
+	(*Quota)(nil),                      // 45: quorumail.v1.Quota
+	(*MailboxInfo)(nil),                // 46: quorumail.v1.MailboxInfo
+	(*UidSet)(nil),                     // 47: quorumail.v1.UidSet
+	(*MessageState)(nil),               // 48: quorumail.v1.MessageState
+	(*BodyChunk)(nil),                  // 49: quorumail.v1.BodyChunk
+	(*Email)(nil),                      // 50: quorumail.v1.Email
+	(*MetadataEntry)(nil),              // 51: quorumail.v1.MetadataEntry
 }
 var file_quorumail_v1_store_proto_depIdxs = []int32{
 	0,  // 0: quorumail.v1.ErrorDetail.kind:type_name -> quorumail.v1.ErrorDetail.Kind
@@ -3538,91 +3548,92 @@ var file_quorumail_v1_store_proto_depIdxs = []int32{
 	2,  // 4: quorumail.v1.GetAccountRequest.route:type_name -> quorumail.v1.Route
 	3,  // 5: quorumail.v1.GetAccountRequest.level:type_name -> quorumail.v1.ReadLevel
 	44, // 6: quorumail.v1.GetAccountResponse.credentials:type_name -> quorumail.v1.Credentials
-	2,  // 7: quorumail.v1.ListMailboxesRequest.route:type_name -> quorumail.v1.Route
-	3,  // 8: quorumail.v1.ListMailboxesRequest.level:type_name -> quorumail.v1.ReadLevel
-	45, // 9: quorumail.v1.ListMailboxesResponse.mailboxes:type_name -> quorumail.v1.MailboxInfo
-	2,  // 10: quorumail.v1.OpenMailboxRequest.route:type_name -> quorumail.v1.Route
-	3,  // 11: quorumail.v1.OpenMailboxRequest.level:type_name -> quorumail.v1.ReadLevel
-	12, // 12: quorumail.v1.OpenMailboxRequest.since:type_name -> quorumail.v1.Since
-	46, // 13: quorumail.v1.Since.known:type_name -> quorumail.v1.UidSet
-	14, // 14: quorumail.v1.OpenMailboxResponse.opened:type_name -> quorumail.v1.OpenedMailbox
-	17, // 15: quorumail.v1.OpenMailboxResponse.changes:type_name -> quorumail.v1.ChangeBatch
-	45, // 16: quorumail.v1.OpenedMailbox.info:type_name -> quorumail.v1.MailboxInfo
-	46, // 17: quorumail.v1.OpenedMailbox.uids:type_name -> quorumail.v1.UidSet
-	2,  // 18: quorumail.v1.ChangesRequest.route:type_name -> quorumail.v1.Route
-	3,  // 19: quorumail.v1.ChangesRequest.level:type_name -> quorumail.v1.ReadLevel
-	12, // 20: quorumail.v1.ChangesRequest.since:type_name -> quorumail.v1.Since
-	45, // 21: quorumail.v1.ChangesResponse.info:type_name -> quorumail.v1.MailboxInfo
-	17, // 22: quorumail.v1.ChangesResponse.changes:type_name -> quorumail.v1.ChangeBatch
-	47, // 23: quorumail.v1.ChangeBatch.changed:type_name -> quorumail.v1.MessageState
-	46, // 24: quorumail.v1.ChangeBatch.vanished:type_name -> quorumail.v1.UidSet
-	2,  // 25: quorumail.v1.FetchRequest.route:type_name -> quorumail.v1.Route
-	3,  // 26: quorumail.v1.FetchRequest.level:type_name -> quorumail.v1.ReadLevel
-	46, // 27: quorumail.v1.FetchRequest.uids:type_name -> quorumail.v1.UidSet
-	1,  // 28: quorumail.v1.FetchRequest.body:type_name -> quorumail.v1.FetchRequest.Body
-	20, // 29: quorumail.v1.FetchResponse.message:type_name -> quorumail.v1.FetchedMessage
-	48, // 30: quorumail.v1.FetchResponse.chunk:type_name -> quorumail.v1.BodyChunk
-	20, // 31: quorumail.v1.FetchResponse.messages:type_name -> quorumail.v1.FetchedMessage
-	47, // 32: quorumail.v1.FetchedMessage.state:type_name -> quorumail.v1.MessageState
-	49, // 33: quorumail.v1.FetchedMessage.email:type_name -> quorumail.v1.Email
-	2,  // 34: quorumail.v1.GetFlagsRequest.route:type_name -> quorumail.v1.Route
-	3,  // 35: quorumail.v1.GetFlagsRequest.level:type_name -> quorumail.v1.ReadLevel
-	46, // 36: quorumail.v1.GetFlagsRequest.uids:type_name -> quorumail.v1.UidSet
-	46, // 37: quorumail.v1.GetFlagsResponse.uids:type_name -> quorumail.v1.UidSet
-	23, // 38: quorumail.v1.GetFlagsResponse.flagged:type_name -> quorumail.v1.FlaggedSet
-	46, // 39: quorumail.v1.FlaggedSet.uids:type_name -> quorumail.v1.UidSet
-	2,  // 40: quorumail.v1.SearchRequest.route:type_name -> quorumail.v1.Route
-	3,  // 41: quorumail.v1.SearchRequest.level:type_name -> quorumail.v1.ReadLevel
-	25, // 42: quorumail.v1.SearchRequest.key:type_name -> quorumail.v1.SearchKey
-	46, // 43: quorumail.v1.SearchRequest.within:type_name -> quorumail.v1.UidSet
-	26, // 44: quorumail.v1.SearchKey.and:type_name -> quorumail.v1.SearchKeyList
-	26, // 45: quorumail.v1.SearchKey.or:type_name -> quorumail.v1.SearchKeyList
-	25, // 46: quorumail.v1.SearchKey.not:type_name -> quorumail.v1.SearchKey
-	46, // 47: quorumail.v1.SearchKey.uids:type_name -> quorumail.v1.UidSet
-	27, // 48: quorumail.v1.SearchKey.header:type_name -> quorumail.v1.HeaderKey
-	28, // 49: quorumail.v1.SearchKey.internal_date:type_name -> quorumail.v1.DateKey
-	28, // 50: quorumail.v1.SearchKey.sent_date:type_name -> quorumail.v1.DateKey
-	28, // 51: quorumail.v1.SearchKey.save_date:type_name -> quorumail.v1.DateKey
-	25, // 52: quorumail.v1.SearchKeyList.keys:type_name -> quorumail.v1.SearchKey
-	46, // 53: quorumail.v1.SearchResponse.uids:type_name -> quorumail.v1.UidSet
-	2,  // 54: quorumail.v1.GetMetadataRequest.route:type_name -> quorumail.v1.Route
-	3,  // 55: quorumail.v1.GetMetadataRequest.level:type_name -> quorumail.v1.ReadLevel
-	32, // 56: quorumail.v1.GetMetadataResponse.mailboxes:type_name -> quorumail.v1.MailboxMetadata
-	50, // 57: quorumail.v1.MailboxMetadata.entries:type_name -> quorumail.v1.MetadataEntry
-	2,  // 58: quorumail.v1.WatchRequest.route:type_name -> quorumail.v1.Route
-	4,  // 59: quorumail.v1.WatchResponse.error:type_name -> quorumail.v1.ErrorDetail
-	39, // 60: quorumail.v1.NodeStatusResponse.replicas:type_name -> quorumail.v1.ReplicaStatus
-	5,  // 61: quorumail.v1.StoreService.Propose:input_type -> quorumail.v1.ProposeRequest
-	7,  // 62: quorumail.v1.StoreService.GetAccount:input_type -> quorumail.v1.GetAccountRequest
-	9,  // 63: quorumail.v1.StoreService.ListMailboxes:input_type -> quorumail.v1.ListMailboxesRequest
-	11, // 64: quorumail.v1.StoreService.OpenMailbox:input_type -> quorumail.v1.OpenMailboxRequest
-	15, // 65: quorumail.v1.StoreService.Changes:input_type -> quorumail.v1.ChangesRequest
-	18, // 66: quorumail.v1.StoreService.Fetch:input_type -> quorumail.v1.FetchRequest
-	21, // 67: quorumail.v1.StoreService.GetFlags:input_type -> quorumail.v1.GetFlagsRequest
-	24, // 68: quorumail.v1.StoreService.Search:input_type -> quorumail.v1.SearchRequest
-	30, // 69: quorumail.v1.StoreService.GetMetadata:input_type -> quorumail.v1.GetMetadataRequest
-	33, // 70: quorumail.v1.StoreService.Watch:input_type -> quorumail.v1.WatchRequest
-	35, // 71: quorumail.v1.AdminService.HashShard:input_type -> quorumail.v1.HashShardRequest
-	37, // 72: quorumail.v1.AdminService.NodeStatus:input_type -> quorumail.v1.NodeStatusRequest
-	40, // 73: quorumail.v1.AdminService.TransferLeadership:input_type -> quorumail.v1.TransferLeadershipRequest
-	6,  // 74: quorumail.v1.StoreService.Propose:output_type -> quorumail.v1.ProposeResponse
-	8,  // 75: quorumail.v1.StoreService.GetAccount:output_type -> quorumail.v1.GetAccountResponse
-	10, // 76: quorumail.v1.StoreService.ListMailboxes:output_type -> quorumail.v1.ListMailboxesResponse
-	13, // 77: quorumail.v1.StoreService.OpenMailbox:output_type -> quorumail.v1.OpenMailboxResponse
-	16, // 78: quorumail.v1.StoreService.Changes:output_type -> quorumail.v1.ChangesResponse
-	19, // 79: quorumail.v1.StoreService.Fetch:output_type -> quorumail.v1.FetchResponse
-	22, // 80: quorumail.v1.StoreService.GetFlags:output_type -> quorumail.v1.GetFlagsResponse
-	29, // 81: quorumail.v1.StoreService.Search:output_type -> quorumail.v1.SearchResponse
-	31, // 82: quorumail.v1.StoreService.GetMetadata:output_type -> quorumail.v1.GetMetadataResponse
-	34, // 83: quorumail.v1.StoreService.Watch:output_type -> quorumail.v1.WatchResponse
-	36, // 84: quorumail.v1.AdminService.HashShard:output_type -> quorumail.v1.HashShardResponse
-	38, // 85: quorumail.v1.AdminService.NodeStatus:output_type -> quorumail.v1.NodeStatusResponse
-	41, // 86: quorumail.v1.AdminService.TransferLeadership:output_type -> quorumail.v1.TransferLeadershipResponse
-	74, // [74:87] is the sub-list for method output_type
-	61, // [61:74] is the sub-list for method input_type
-	61, // [61:61] is the sub-list for extension type_name
-	61, // [61:61] is the sub-list for extension extendee
-	0,  // [0:61] is the sub-list for field type_name
+	45, // 7: quorumail.v1.GetAccountResponse.quota:type_name -> quorumail.v1.Quota
+	2,  // 8: quorumail.v1.ListMailboxesRequest.route:type_name -> quorumail.v1.Route
+	3,  // 9: quorumail.v1.ListMailboxesRequest.level:type_name -> quorumail.v1.ReadLevel
+	46, // 10: quorumail.v1.ListMailboxesResponse.mailboxes:type_name -> quorumail.v1.MailboxInfo
+	2,  // 11: quorumail.v1.OpenMailboxRequest.route:type_name -> quorumail.v1.Route
+	3,  // 12: quorumail.v1.OpenMailboxRequest.level:type_name -> quorumail.v1.ReadLevel
+	12, // 13: quorumail.v1.OpenMailboxRequest.since:type_name -> quorumail.v1.Since
+	47, // 14: quorumail.v1.Since.known:type_name -> quorumail.v1.UidSet
+	14, // 15: quorumail.v1.OpenMailboxResponse.opened:type_name -> quorumail.v1.OpenedMailbox
+	17, // 16: quorumail.v1.OpenMailboxResponse.changes:type_name -> quorumail.v1.ChangeBatch
+	46, // 17: quorumail.v1.OpenedMailbox.info:type_name -> quorumail.v1.MailboxInfo
+	47, // 18: quorumail.v1.OpenedMailbox.uids:type_name -> quorumail.v1.UidSet
+	2,  // 19: quorumail.v1.ChangesRequest.route:type_name -> quorumail.v1.Route
+	3,  // 20: quorumail.v1.ChangesRequest.level:type_name -> quorumail.v1.ReadLevel
+	12, // 21: quorumail.v1.ChangesRequest.since:type_name -> quorumail.v1.Since
+	46, // 22: quorumail.v1.ChangesResponse.info:type_name -> quorumail.v1.MailboxInfo
+	17, // 23: quorumail.v1.ChangesResponse.changes:type_name -> quorumail.v1.ChangeBatch
+	48, // 24: quorumail.v1.ChangeBatch.changed:type_name -> quorumail.v1.MessageState
+	47, // 25: quorumail.v1.ChangeBatch.vanished:type_name -> quorumail.v1.UidSet
+	2,  // 26: quorumail.v1.FetchRequest.route:type_name -> quorumail.v1.Route
+	3,  // 27: quorumail.v1.FetchRequest.level:type_name -> quorumail.v1.ReadLevel
+	47, // 28: quorumail.v1.FetchRequest.uids:type_name -> quorumail.v1.UidSet
+	1,  // 29: quorumail.v1.FetchRequest.body:type_name -> quorumail.v1.FetchRequest.Body
+	20, // 30: quorumail.v1.FetchResponse.message:type_name -> quorumail.v1.FetchedMessage
+	49, // 31: quorumail.v1.FetchResponse.chunk:type_name -> quorumail.v1.BodyChunk
+	20, // 32: quorumail.v1.FetchResponse.messages:type_name -> quorumail.v1.FetchedMessage
+	48, // 33: quorumail.v1.FetchedMessage.state:type_name -> quorumail.v1.MessageState
+	50, // 34: quorumail.v1.FetchedMessage.email:type_name -> quorumail.v1.Email
+	2,  // 35: quorumail.v1.GetFlagsRequest.route:type_name -> quorumail.v1.Route
+	3,  // 36: quorumail.v1.GetFlagsRequest.level:type_name -> quorumail.v1.ReadLevel
+	47, // 37: quorumail.v1.GetFlagsRequest.uids:type_name -> quorumail.v1.UidSet
+	47, // 38: quorumail.v1.GetFlagsResponse.uids:type_name -> quorumail.v1.UidSet
+	23, // 39: quorumail.v1.GetFlagsResponse.flagged:type_name -> quorumail.v1.FlaggedSet
+	47, // 40: quorumail.v1.FlaggedSet.uids:type_name -> quorumail.v1.UidSet
+	2,  // 41: quorumail.v1.SearchRequest.route:type_name -> quorumail.v1.Route
+	3,  // 42: quorumail.v1.SearchRequest.level:type_name -> quorumail.v1.ReadLevel
+	25, // 43: quorumail.v1.SearchRequest.key:type_name -> quorumail.v1.SearchKey
+	47, // 44: quorumail.v1.SearchRequest.within:type_name -> quorumail.v1.UidSet
+	26, // 45: quorumail.v1.SearchKey.and:type_name -> quorumail.v1.SearchKeyList
+	26, // 46: quorumail.v1.SearchKey.or:type_name -> quorumail.v1.SearchKeyList
+	25, // 47: quorumail.v1.SearchKey.not:type_name -> quorumail.v1.SearchKey
+	47, // 48: quorumail.v1.SearchKey.uids:type_name -> quorumail.v1.UidSet
+	27, // 49: quorumail.v1.SearchKey.header:type_name -> quorumail.v1.HeaderKey
+	28, // 50: quorumail.v1.SearchKey.internal_date:type_name -> quorumail.v1.DateKey
+	28, // 51: quorumail.v1.SearchKey.sent_date:type_name -> quorumail.v1.DateKey
+	28, // 52: quorumail.v1.SearchKey.save_date:type_name -> quorumail.v1.DateKey
+	25, // 53: quorumail.v1.SearchKeyList.keys:type_name -> quorumail.v1.SearchKey
+	47, // 54: quorumail.v1.SearchResponse.uids:type_name -> quorumail.v1.UidSet
+	2,  // 55: quorumail.v1.GetMetadataRequest.route:type_name -> quorumail.v1.Route
+	3,  // 56: quorumail.v1.GetMetadataRequest.level:type_name -> quorumail.v1.ReadLevel
+	32, // 57: quorumail.v1.GetMetadataResponse.mailboxes:type_name -> quorumail.v1.MailboxMetadata
+	51, // 58: quorumail.v1.MailboxMetadata.entries:type_name -> quorumail.v1.MetadataEntry
+	2,  // 59: quorumail.v1.WatchRequest.route:type_name -> quorumail.v1.Route
+	4,  // 60: quorumail.v1.WatchResponse.error:type_name -> quorumail.v1.ErrorDetail
+	39, // 61: quorumail.v1.NodeStatusResponse.replicas:type_name -> quorumail.v1.ReplicaStatus
+	5,  // 62: quorumail.v1.StoreService.Propose:input_type -> quorumail.v1.ProposeRequest
+	7,  // 63: quorumail.v1.StoreService.GetAccount:input_type -> quorumail.v1.GetAccountRequest
+	9,  // 64: quorumail.v1.StoreService.ListMailboxes:input_type -> quorumail.v1.ListMailboxesRequest
+	11, // 65: quorumail.v1.StoreService.OpenMailbox:input_type -> quorumail.v1.OpenMailboxRequest
+	15, // 66: quorumail.v1.StoreService.Changes:input_type -> quorumail.v1.ChangesRequest
+	18, // 67: quorumail.v1.StoreService.Fetch:input_type -> quorumail.v1.FetchRequest
+	21, // 68: quorumail.v1.StoreService.GetFlags:input_type -> quorumail.v1.GetFlagsRequest
+	24, // 69: quorumail.v1.StoreService.Search:input_type -> quorumail.v1.SearchRequest
+	30, // 70: quorumail.v1.StoreService.GetMetadata:input_type -> quorumail.v1.GetMetadataRequest
+	33, // 71: quorumail.v1.StoreService.Watch:input_type -> quorumail.v1.WatchRequest
+	35, // 72: quorumail.v1.AdminService.HashShard:input_type -> quorumail.v1.HashShardRequest
+	37, // 73: quorumail.v1.AdminService.NodeStatus:input_type -> quorumail.v1.NodeStatusRequest
+	40, // 74: quorumail.v1.AdminService.TransferLeadership:input_type -> quorumail.v1.TransferLeadershipRequest
+	6,  // 75: quorumail.v1.StoreService.Propose:output_type -> quorumail.v1.ProposeResponse
+	8,  // 76: quorumail.v1.StoreService.GetAccount:output_type -> quorumail.v1.GetAccountResponse
+	10, // 77: quorumail.v1.StoreService.ListMailboxes:output_type -> quorumail.v1.ListMailboxesResponse
+	13, // 78: quorumail.v1.StoreService.OpenMailbox:output_type -> quorumail.v1.OpenMailboxResponse
+	16, // 79: quorumail.v1.StoreService.Changes:output_type -> quorumail.v1.ChangesResponse
+	19, // 80: quorumail.v1.StoreService.Fetch:output_type -> quorumail.v1.FetchResponse
+	22, // 81: quorumail.v1.StoreService.GetFlags:output_type -> quorumail.v1.GetFlagsResponse
+	29, // 82: quorumail.v1.StoreService.Search:output_type -> quorumail.v1.SearchResponse
+	31, // 83: quorumail.v1.StoreService.GetMetadata:output_type -> quorumail.v1.GetMetadataResponse
+	34, // 84: quorumail.v1.StoreService.Watch:output_type -> quorumail.v1.WatchResponse
+	36, // 85: quorumail.v1.AdminService.HashShard:output_type -> quorumail.v1.HashShardResponse
+	38, // 86: quorumail.v1.AdminService.NodeStatus:output_type -> quorumail.v1.NodeStatusResponse
+	41, // 87: quorumail.v1.AdminService.TransferLeadership:output_type -> quorumail.v1.TransferLeadershipResponse
+	75, // [75:88] is the sub-list for method output_type
+	62, // [62:75] is the sub-list for method input_type
+	62, // [62:62] is the sub-list for extension type_name
+	62, // [62:62] is the sub-list for extension extendee
+	0,  // [0:62] is the sub-list for field type_name
 }
 
 func init() { file_quorumail_v1_store_proto_init() }
@@ -3632,6 +3643,7 @@ func file_quorumail_v1_store_proto_init() {
 	}
 	file_quorumail_v1_entry_proto_init()
 	file_quorumail_v1_mail_proto_init()
+	file_quorumail_v1_quota_proto_init()
 	file_quorumail_v1_store_proto_msgTypes[21].OneofWrappers = []any{
 		(*FlaggedSet_SystemFlag)(nil),
 		(*FlaggedSet_Keyword)(nil),
