@@ -18,9 +18,30 @@ type message struct {
 	rec messageRecord
 }
 
+// fewMessages are got one by one: an iterator looks into every level of the store
+// before it gives its first, where one record is most often in the youngest.
+const fewMessages = 4
+
 // messages reads the records of those UIDs of a set that exist, ascending.
 func (tx *tx) messages(a *account, m *mailbox, set imapnum.Set) ([]message, error) {
 	var msgs []message
+	if set.Len() <= fewMessages {
+		for uid := range set.All() {
+			value, err := get(tx.b, a.space.UID(keys.Message, m.id, uid))
+			if err != nil {
+				return nil, err
+			}
+			if value == nil {
+				continue
+			}
+			rec, err := decodeMessage(value)
+			if err != nil {
+				return nil, fmt.Errorf("message %d of mailbox %d: %w", uid, m.id, err)
+			}
+			msgs = append(msgs, message{uid, rec})
+		}
+		return msgs, nil
+	}
 	err := scanMessages(tx.b, a.space, keys.Message, m.id, set, func(msg message) (bool, error) {
 		msgs = append(msgs, msg)
 		return true, nil
