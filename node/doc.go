@@ -9,7 +9,7 @@
 //	node/directory ─ group 0: which shard is where
 //	node/shard     ─ one replica for each shard that the map gives to this node
 //	raftfsm        ─ the state of each shard
-//	node/raftlog   ─ one Pebble with the logs of all groups, synced
+//	node/raftlog   ─ one sequence of files with the logs of all groups, synced
 //	state          ─ one Pebble with the state of all groups, without a WAL:
 //	                 the Raft log is its redo log
 //

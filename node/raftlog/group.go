@@ -1,11 +1,10 @@
 package raftlog
 
 import (
-	"errors"
 	"fmt"
+	"math"
 	"sync"
 
-	"github.com/cockroachdb/pebble/v2"
 	"github.com/hashicorp/raft"
 )
 
@@ -17,65 +16,38 @@ var (
 
 // Group is the log and stable store of one Raft group.
 //
-// Raft appends and truncates from one goroutine; reads come from others at the
-// same time.
+// Raft appends and truncates the tail from one goroutine, and truncates the head
+// from another; reads come from others at the same time.
 type Group struct {
 	store *Store
 	id    uint32
 
+	// append is held while entries are added, moved or dropped, so that the stream
+	// and what is in memory see that in the same order.
+	append sync.Mutex
+
 	mu struct {
 		sync.RWMutex
-		// first and last are the bounds of the log, 0 when it is empty. They are
-		// kept here since an iterator is slow over the range tombstones that
-		// truncation leaves.
-		first, last uint64
+		first, last uint64 // bounds of the log, 0 when it is empty
+		at          locations
 		sizes       sizes
 	}
 	stable stable
 }
 
-func openGroup(s *Store, id uint32) (*Group, error) {
+func newGroup(s *Store, id uint32) *Group {
 	g := &Group{store: s, id: id}
-	if err := g.loadBounds(); err != nil {
-		return nil, err
-	}
-	if err := g.loadStable(); err != nil {
-		return nil, err
-	}
-	return g, nil
+	g.stable.mu.values = make(map[string][]byte)
+	return g
 }
 
-func (g *Group) loadBounds() error {
-	low, high := logBounds(g.id)
-	it, err := g.store.db.NewIter(&pebble.IterOptions{LowerBound: low, UpperBound: high})
-	if err != nil {
-		return err
-	}
-	var first, last uint64
-	ok := true
-	if it.First() {
-		first, ok = logIndex(it.Key())
-	}
-	if ok && it.Last() {
-		last, ok = logIndex(it.Key())
-	}
-	if err := it.Close(); err != nil {
-		return err
-	}
-	if !ok {
-		return errors.New("log: malformed key")
-	}
-	g.mu.first, g.mu.last = first, last
-	if last != 0 {
-		// What is in memory only is not counted; it is a hint for when to take a
-		// snapshot.
-		n, err := g.store.db.EstimateDiskUsage(low, high)
-		if err != nil {
-			return err
-		}
-		g.mu.sizes.reset(first, last, int64(n))
-	}
-	return nil
+// forget drops all entries, in memory.
+func (g *Group) forget() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.mu.at.trimTail(0)
+	g.mu.first, g.mu.last = 0, 0
+	g.mu.sizes.reset(1, 0, 0)
 }
 
 // IsMonotonic implements raft.MonotonicLogStore. Raft need not drop all entries
@@ -107,22 +79,35 @@ func (g *Group) GetLog(index uint64, l *raft.Log) error {
 	if g.store.cache.get(g.id, index, l) {
 		return nil
 	}
-	v, closer, err := g.store.db.Get(logKey(g.id, index))
-	if errors.Is(err, pebble.ErrNotFound) {
+	payload, err := g.read(index)
+	if err == nil && payload == nil {
 		return raft.ErrLogNotFound
+	}
+	if err == nil {
+		err = getEntry(payload, l)
 	}
 	if err != nil {
 		return fmt.Errorf("raftlog: group %d: get %d: %w", g.id, index, err)
 	}
-	own := append([]byte(nil), v...)
-	if err := closer.Close(); err != nil {
-		return fmt.Errorf("raftlog: group %d: get %d: %w", g.id, index, err)
-	}
-	if err := getEntry(own, l); err != nil {
-		return fmt.Errorf("raftlog: group %d: get %d: %w", g.id, index, err)
-	}
 	l.Index = index
 	return nil
+}
+
+// read reads an entry's record from its segment; nil if there is none.
+func (g *Group) read(index uint64) ([]byte, error) {
+	g.mu.RLock()
+	at, ok := g.mu.at.get(index)
+	if ok {
+		// As long as it is the entry's place, its segment is wanted; from here on it
+		// is held.
+		at.segment.readers.Add(1)
+	}
+	g.mu.RUnlock()
+	if !ok {
+		return nil, nil
+	}
+	defer at.segment.readers.Add(-1)
+	return at.segment.read(g.store.fs, at)
 }
 
 // StoreLog implements raft.LogStore.
@@ -133,55 +118,51 @@ func (g *Group) StoreLogs(logs []*raft.Log) error {
 	if len(logs) == 0 {
 		return nil
 	}
-	b := g.store.db.NewBatch()
-	defer b.Close()
-	gap, err := g.stageGap(b, logs[0].Index)
-	if err != nil {
-		return fmt.Errorf("raftlog: group %d: append: %w", g.id, err)
-	}
 	for i, l := range logs {
 		if l.Index != logs[0].Index+uint64(i) || l.Index == 0 {
 			return fmt.Errorf("raftlog: group %d: append: index %d out of order", g.id, l.Index)
 		}
-		op := b.SetDeferred(logKeyLen, entryLen(l))
-		putLogKey(op.Key, g.id, l.Index)
-		putEntry(op.Value, l)
-		if err := op.Finish(); err != nil {
-			return fmt.Errorf("raftlog: group %d: append: %w", g.id, err)
+		if entryLen(l) > maxPayload {
+			return fmt.Errorf("raftlog: group %d: append: entry %d has %d octets", g.id, l.Index, entryLen(l))
 		}
 	}
-	if err := g.store.commit(b, true); err != nil {
+	g.append.Lock()
+	defer g.append.Unlock()
+	at := make([]location, len(logs))
+	gap := false
+	err := g.store.commit(true, func(e *encoder) {
+		state := e.s.w.state.bounds(g.id)
+		// A gap, before the log or behind it, drops what is there.
+		if gap = state.last != 0 && (logs[0].Index > state.last+1 || logs[0].Index < state.first); gap {
+			e.record(header{kind: kindRestart, group: g.id, index: logs[0].Index}, nil)
+		}
+		for i, l := range logs {
+			at[i] = e.add(header{kind: kindEntry, group: g.id, index: l.Index}, entryLen(l), func(b []byte) { putEntry(b, l) })
+		}
+	})
+	if err != nil {
 		return fmt.Errorf("raftlog: group %d: append: %w", g.id, err)
 	}
-	g.appended(logs, gap)
+	g.appended(logs, at, gap)
 	return nil
 }
 
-// stageGap adds to b the removal of the whole log if an entry at index would
-// leave a gap.
-func (g *Group) stageGap(b *pebble.Batch, index uint64) (gap bool, err error) {
-	g.mu.RLock()
-	gap = g.mu.last != 0 && index > g.mu.last+1
-	g.mu.RUnlock()
+func (g *Group) appended(logs []*raft.Log, at []location, gap bool) {
 	if gap {
-		low, high := logBounds(g.id)
-		err = b.DeleteRange(low, high, nil)
-	}
-	return gap, err
-}
-
-func (g *Group) appended(logs []*raft.Log, gap bool) {
-	if gap {
-		g.store.cache.remove(g.id, 0, logs[0].Index-1)
+		g.store.cache.remove(g.id, 0, math.MaxUint64)
 	}
 	g.store.cache.add(g.id, logs)
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if gap {
+		g.mu.at.trimTail(0)
+	}
 	if gap || g.mu.last == 0 {
-		g.mu.first = logs[0].Index
+		g.mu.first, g.mu.last = logs[0].Index, 0
 		g.mu.sizes.reset(g.mu.first, g.mu.first-1, 0)
 	}
-	for _, l := range logs {
+	for i, l := range logs {
+		g.mu.at.set(l.Index, at[i])
 		g.mu.sizes.add(l.Index, int64(entryLen(l)))
 	}
 	g.mu.last = max(g.mu.last, logs[len(logs)-1].Index)
@@ -190,38 +171,64 @@ func (g *Group) appended(logs []*raft.Log, gap bool) {
 // DeleteRange implements raft.LogStore: min and max are both included. Raft cuts
 // a log at its head or at its tail only.
 func (g *Group) DeleteRange(min, max uint64) error {
-	g.mu.Lock()
+	g.mu.RLock()
 	first, last := g.mu.first, g.mu.last
-	g.mu.Unlock()
+	g.mu.RUnlock()
 	if last == 0 || min > max || max < first || min > last {
 		return nil
 	}
 	if min > first && max < last {
 		return fmt.Errorf("raftlog: group %d: delete %d to %d: inside of the log, which has %d to %d", g.id, min, max, first, last)
 	}
-	tail := max >= last
-	b := g.store.db.NewBatch()
-	defer b.Close()
-	_, high := logBounds(g.id)
-	if !tail {
-		high = logKey(g.id, max+1)
+	var err error
+	if max >= last {
+		err = g.deleteTail(min, max)
+	} else {
+		err = g.deleteHead(min, max)
 	}
-	if err := b.DeleteRange(logKey(g.id, min), high, nil); err != nil {
+	if err != nil {
 		return fmt.Errorf("raftlog: group %d: delete %d to %d: %w", g.id, min, max, err)
 	}
-	if tail {
-		// Readers must not see these entries any more when new ones come.
-		g.truncateTail(min)
+	return nil
+}
+
+func (g *Group) deleteTail(min, max uint64) error {
+	g.append.Lock()
+	defer g.append.Unlock()
+	// Readers must not see these entries any more when new ones come.
+	g.truncateTail(min)
+	err := g.store.commit(true, func(e *encoder) { e.record(header{kind: kindTail, group: g.id, index: min}, nil) })
+	g.store.cache.remove(g.id, min, max)
+	return err
+}
+
+func (g *Group) deleteHead(min, max uint64) error {
+	if err := g.dropHead(min, max); err != nil {
+		return err
 	}
-	if err := g.store.commit(b, tail); err != nil {
-		return fmt.Errorf("raftlog: group %d: delete %d to %d: %w", g.id, min, max, err)
+	g.store.collect()
+	return nil
+}
+
+func (g *Group) dropHead(min, max uint64) error {
+	g.append.Lock()
+	defer g.append.Unlock()
+	err := g.store.commit(false, func(e *encoder) { e.record(header{kind: kindHead, group: g.id, index: max + 1}, nil) })
+	if err != nil {
+		return err
 	}
-	if !tail {
-		g.mu.Lock()
+	g.mu.Lock()
+	if g.mu.last > max {
 		g.mu.first = max + 1
-		g.mu.sizes.trimHead(max + 1)
-		g.mu.Unlock()
+		g.mu.at.trimHead(g.mu.first)
+		g.mu.sizes.trimHead(g.mu.first)
+	} else {
+		// The tail was cut off meanwhile.
+		g.mu.first, g.mu.last = 0, 0
+		g.mu.at.trimTail(0)
+		g.mu.sizes.reset(1, 0, 0)
 	}
+	g.mu.Unlock()
 	g.store.cache.remove(g.id, min, max)
 	return nil
 }
@@ -229,6 +236,7 @@ func (g *Group) DeleteRange(min, max uint64) error {
 func (g *Group) truncateTail(min uint64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.mu.at.trimTail(min)
 	if min <= g.mu.first {
 		g.mu.first, g.mu.last = 0, 0
 		g.mu.sizes.reset(1, 0, 0)

@@ -3,8 +3,6 @@ package raftlog
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"sync"
 	"testing"
 	"time"
 
@@ -227,110 +225,11 @@ func TestSizes(t *testing.T) {
 	near("trailing more than there is", int64(g.Trailing(1<<40)), 200, 0)
 }
 
-// TestCrash compares a store after a crash with what was acknowledged, for
-// random appends and truncations of three groups.
-func TestCrash(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		fs := vfs.NewCrashableMem()
-		s, err := Open(fs, "log", Options{CacheBytes: 2000})
-		if err != nil {
-			t.Fatal(err)
-		}
-		type model struct {
-			first, last uint64
-			terms       map[uint64]uint64
-		}
-		groups := make([]model, 3)
-		for i := range groups {
-			groups[i].terms = map[uint64]uint64{}
-		}
-		term := uint64(1)
-		for range rapid.IntRange(1, 40).Draw(t, "ops") {
-			id := rapid.IntRange(0, 2).Draw(t, "group")
-			m := &groups[id]
-			g, err := s.Group(uint32(id))
-			if err != nil {
-				t.Fatal(err)
-			}
-			switch op := rapid.IntRange(0, 9).Draw(t, "op"); {
-			case op < 6 || m.last == 0: // append, sometimes behind a gap
-				from := m.last + 1
-				if op == 5 && m.last != 0 {
-					from += 10
-				}
-				n := rapid.Uint64Range(1, 5).Draw(t, "n")
-				if err := g.StoreLogs(entries(from, from+n-1, term)); err != nil {
-					t.Fatal(err)
-				}
-				if m.last == 0 || from > m.last+1 {
-					m.first = from
-				}
-				m.last = from + n - 1
-				for i := from; i <= m.last; i++ {
-					m.terms[i] = term
-				}
-			case op < 8: // tail
-				term++
-				from := rapid.Uint64Range(m.first, m.last).Draw(t, "from")
-				if err := g.DeleteRange(from, m.last); err != nil {
-					t.Fatal(err)
-				}
-				if m.last = from - 1; m.last < m.first {
-					m.first, m.last = 0, 0
-				}
-			default: // head
-				to := rapid.Uint64Range(m.first, m.last).Draw(t, "to")
-				if err := g.DeleteRange(m.first, to); err != nil {
-					t.Fatal(err)
-				}
-				if m.first = to + 1; m.first > m.last {
-					m.first, m.last = 0, 0
-				}
-			}
-			if f, _ := g.FirstIndex(); f != m.first {
-				t.Fatalf("first: got %d, want %d", f, m.first)
-			}
-			if l, _ := g.LastIndex(); l != m.last {
-				t.Fatalf("last: got %d, want %d", l, m.last)
-			}
-		}
-		clone := fs.CrashClone(vfs.CrashCloneCfg{
-			UnsyncedDataPercent: rapid.SampledFrom([]int{0, 50, 100}).Draw(t, "unsynced"),
-			RNG:                 rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0)),
-		})
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if s, err = Open(clone, "log", Options{}); err != nil {
-			t.Fatal(err)
-		}
-		defer s.Close()
-		for id, m := range groups {
-			g, err := s.Group(uint32(id))
-			if err != nil {
-				t.Fatal(err)
-			}
-			first, _ := g.FirstIndex()
-			last, _ := g.LastIndex()
-			// A truncated head may have come back; nothing else may differ.
-			if last != m.last || first > m.first || (first == 0) != (m.first == 0) {
-				t.Fatalf("group %d has %d to %d, want %d to %d", id, first, last, m.first, m.last)
-			}
-			for i := m.first; i <= m.last && m.last != 0; i++ {
-				var l raft.Log
-				if err := g.GetLog(i, &l); err != nil || l.Term != m.terms[i] {
-					t.Fatalf("group %d, entry %d: term %d, %v; want term %d", id, i, l.Term, err, m.terms[i])
-				}
-			}
-		}
-	})
-}
-
 // TestFailedSyncIsFinal lets one fsync of the write-ahead log fail. The append
 // must not be acknowledged, nor any later one.
 func TestFailedSyncIsFinal(t *testing.T) {
 	var arm errorfs.Toggle
-	arm.Injector = errorfs.ErrInjected.If(errorfs.And(errorfs.PathMatch("*/*.log"), errorfs.Predicate(syncOnly{})))
+	arm.Injector = errorfs.ErrInjected.If(errorfs.And(errorfs.PathMatch("*/*.seg"), errorfs.Predicate(syncOnly{})))
 	fs := errorfs.Wrap(vfs.NewMem(), &arm)
 	told := make(chan error, 2)
 	s, err := Open(fs, "log", Options{OnFatal: func(err error) { told <- err }})
@@ -377,39 +276,4 @@ func TestEntryDecodingIsTotal(t *testing.T) {
 		var l raft.Log
 		_ = getEntry(rapid.SliceOf(rapid.Byte()).Draw(t, "bytes"), &l)
 	})
-}
-
-// BenchmarkAppend measures group commit: one goroutine a group, 4 KiB entries.
-func BenchmarkAppend(b *testing.B) {
-	for _, groups := range []int{1, 8, 32} {
-		b.Run(fmt.Sprintf("groups=%d", groups), func(b *testing.B) {
-			s, err := Open(vfs.Default, b.TempDir(), Options{})
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer s.Close()
-			var wg sync.WaitGroup
-			for id := range groups {
-				g := group(b, s, uint32(id))
-				wg.Go(func() {
-					data := make([]byte, 4096)
-					for i := 1; i <= b.N/groups+1; i++ {
-						if err := g.StoreLog(&raft.Log{Index: uint64(i), Term: 1, Data: data}); err != nil {
-							b.Error(err)
-							return
-						}
-						if i%1024 == 0 {
-							first, _ := g.FirstIndex()
-							if err := g.DeleteRange(first, uint64(i-512)); err != nil {
-								b.Error(err)
-								return
-							}
-						}
-					}
-				})
-			}
-			wg.Wait()
-			b.SetBytes(4096)
-		})
-	}
 }

@@ -5,10 +5,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
 	"sync"
-
-	"github.com/cockroachdb/pebble/v2"
 )
 
 // errNotFound has the text that the Raft library compares with.
@@ -32,23 +31,6 @@ type stable struct {
 		// the candidate: in one batch they are atomic, and cost one fsync.
 		voteTerm []byte
 	}
-}
-
-func (g *Group) loadStable() error {
-	g.stable.mu.values = make(map[string][]byte)
-	low, high := stableBounds(g.id)
-	it, err := g.store.db.NewIter(&pebble.IterOptions{LowerBound: low, UpperBound: high})
-	if err != nil {
-		return err
-	}
-	for ok := it.First(); ok; ok = it.Next() {
-		v, err := it.ValueAndErr()
-		if err != nil {
-			return errors.Join(err, it.Close())
-		}
-		g.stable.mu.values[string(it.Key()[len(low):])] = bytes.Clone(v)
-	}
-	return it.Close()
 }
 
 // Get implements raft.StableStore. A missing key is an error with the text "not
@@ -109,29 +91,16 @@ func (g *Group) SetAll(values map[string][]byte) error {
 	if g.stable.holds(values) {
 		return nil
 	}
-	b := g.store.db.NewBatch()
-	defer b.Close()
-	for k, v := range values {
-		var err error
-		if v == nil {
-			err = b.Delete(stableKey(g.id, []byte(k)), nil)
-		} else {
-			err = b.Set(stableKey(g.id, []byte(k)), v, nil)
-		}
-		if err != nil {
-			return fmt.Errorf("raftlog: group %d: set: %w", g.id, err)
-		}
-	}
-	var voteTerm []byte
+	all := maps.Clone(values)
 	if _, ok := values[nameLastVoteCand]; ok {
-		voteTerm = g.stable.takeVoteTerm()
-	}
-	if voteTerm != nil {
-		if err := b.Set(stableKey(g.id, []byte(nameLastVoteTerm)), voteTerm, nil); err != nil {
-			return fmt.Errorf("raftlog: group %d: set: %w", g.id, err)
+		if term := g.stable.takeVoteTerm(); term != nil {
+			all[nameLastVoteTerm] = term
 		}
 	}
-	if err := g.store.commit(b, true); err != nil {
+	record := appendValues(nil, all)
+	if err := g.store.commit(true, func(e *encoder) {
+		e.record(header{kind: kindStable, group: g.id}, record)
+	}); err != nil {
 		return fmt.Errorf("raftlog: group %d: set: %w", g.id, err)
 	}
 	g.stable.mu.Lock()

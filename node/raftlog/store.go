@@ -3,12 +3,11 @@ package raftlog
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"sync"
 
-	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
@@ -20,6 +19,9 @@ type Options struct {
 	// CacheBytes bounds the entries of all groups that are kept in memory;
 	// default 64 MiB.
 	CacheBytes int64
+	// SegmentBytes is how long a file gets, about; default 64 MiB. The store takes
+	// a few of them, and twice what the logs hold.
+	SegmentBytes int64
 	// OnFatal is called, once, when the store has failed: a write or an fsync
 	// went wrong, so what is on disk is unknown. The store accepts nothing more.
 	// A process must end; a test may look. Nil: os.Exit(1) after a log line. It
@@ -29,14 +31,22 @@ type Options struct {
 	Log *slog.Logger
 }
 
-const layoutVersion = "1"
-
 // Store is the log of all groups of a node. Safe for concurrent use.
 type Store struct {
-	db      *pebble.DB
+	fs      vfs.FS
+	dir     string
+	opts    Options
 	cache   *cache
 	log     *slog.Logger
 	onFatal func(error)
+	lock    io.Closer
+
+	w   writer
+	out output
+
+	// collecting is held by whoever frees segments.
+	collecting sync.Mutex
+	spares     []string // paths of free files; guarded by w
 
 	mu struct {
 		sync.Mutex
@@ -46,68 +56,75 @@ type Store struct {
 }
 
 // Open opens or creates a store in dir of fs.
-func Open(fs vfs.FS, dir string, opts Options) (*Store, error) {
+func Open(fs vfs.FS, dir string, opts Options) (_ *Store, err error) {
 	if opts.CacheBytes <= 0 {
 		opts.CacheBytes = 64 << 20
+	}
+	if opts.SegmentBytes <= 0 {
+		opts.SegmentBytes = 64 << 20
 	}
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{cache: newCache(opts.CacheBytes), log: opts.Log, onFatal: opts.OnFatal}
+	s := &Store{fs: fs, dir: dir, opts: opts, cache: newCache(opts.CacheBytes), log: opts.Log, onFatal: opts.OnFatal}
 	s.mu.groups = make(map[uint32]*Group)
 	if s.onFatal == nil {
 		s.onFatal = func(error) { os.Exit(1) }
 	}
-	blocks := pebble.NewCache(16 << 20)
-	defer blocks.Unref()
-	po := &pebble.Options{
-		FS:                 fs,
-		Cache:              blocks,
-		FormatMajorVersion: pebble.FormatTableFormatV6,
-		Logger:             pebbleLogger{log: opts.Log, fatal: s.fatal},
-		// Entries live for minutes: most are deleted before a compaction would
-		// have paid off, so flushes are large and compactions late.
-		MemTableSize:                64 << 20,
-		MemTableStopWritesThreshold: 4,
-		L0CompactionThreshold:       8,
-		L0StopWritesThreshold:       64,
-		MaxOpenFiles:                512,
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("raftlog: open %s: %w", dir, err)
+			if s.lock != nil {
+				err = errors.Join(err, s.lock.Close())
+			}
+		}
+	}()
+	if err := s.makeDir(); err != nil {
+		return nil, err
 	}
-	// Bodies come compressed from the frontend, the rest is small.
-	for i := range po.Levels {
-		po.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
+	if s.lock, err = fs.Lock(fs.PathJoin(dir, "LOCK")); err != nil {
+		return nil, err
 	}
-	db, err := pebble.Open(dir, po)
-	if err != nil {
-		return nil, fmt.Errorf("raftlog: open %s: %w", dir, err)
-	}
-	s.db = db
-	if err := s.checkLayout(); err != nil {
-		return nil, errors.Join(fmt.Errorf("raftlog: open %s: %w", dir, err), db.Close())
+	s.w.flight = newFlight()
+	if err := s.replay(); err != nil {
+		return nil, err
 	}
 	return s, nil
 }
 
-// checkLayout marks a new store, and refuses one of another version.
-func (s *Store) checkLayout() error {
-	key := appendPrefix(nil, layoutGroup, kindVersion)
-	v, closer, err := s.db.Get(key)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return s.db.Set(key, []byte(layoutVersion), pebble.Sync)
+// makeDir creates the directory, durably.
+func (s *Store) makeDir() error {
+	if err := s.fs.MkdirAll(s.dir, 0o755); err != nil {
+		return err
 	}
+	return s.syncDir(s.fs.PathDir(s.dir))
+}
+
+func (s *Store) syncDir(dir string) error {
+	if dir == "" {
+		dir = "."
+	}
+	d, err := s.fs.OpenDir(dir)
 	if err != nil {
 		return err
 	}
-	defer closer.Close()
-	if string(v) != layoutVersion {
-		return fmt.Errorf("layout is of version %q, want %q", v, layoutVersion)
-	}
-	return nil
+	return errors.Join(d.Sync(), d.Close())
 }
 
-// Close closes the store. Its groups must not be in use.
+// Close writes what is not yet written and closes the store. Its groups must not
+// be in use.
 func (s *Store) Close() error {
-	if err := s.db.Close(); err != nil {
+	err := s.sync()
+	if s.Err() != nil {
+		err = nil // it has been told
+	}
+	err = errors.Join(err, s.out.close())
+	s.w.Lock()
+	for _, seg := range s.w.segments {
+		err = errors.Join(err, seg.closeReader())
+	}
+	s.w.Unlock()
+	if err = errors.Join(err, s.lock.Close()); err != nil {
 		return fmt.Errorf("raftlog: close: %w", err)
 	}
 	return nil
@@ -116,43 +133,33 @@ func (s *Store) Close() error {
 // Group returns the log of a group, creating it if there is none. Calls with
 // the same id return the same Group.
 func (s *Store) Group(id uint32) (*Group, error) {
-	if id == layoutGroup {
-		return nil, fmt.Errorf("raftlog: group %d: reserved", id)
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if g, ok := s.mu.groups[id]; ok {
-		return g, nil
+	g, ok := s.mu.groups[id]
+	if !ok {
+		g = newGroup(s, id)
+		s.mu.groups[id] = g
 	}
-	g, err := openGroup(s, id)
-	if err != nil {
-		return nil, fmt.Errorf("raftlog: group %d: %w", id, err)
-	}
-	s.mu.groups[id] = g
 	return g, nil
 }
 
 // Remove deletes all that the store holds of a group. Its Group must not be in
 // use, nor used again.
 func (s *Store) Remove(id uint32) error {
-	if id == layoutGroup {
-		return fmt.Errorf("raftlog: remove: group %d: reserved", id)
-	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	b := s.db.NewBatch()
-	defer b.Close()
-	low, high := appendPrefix(nil, id, 0), appendPrefix(nil, id+1, 0)
-	if err := b.DeleteRange(low, high, nil); err != nil {
-		return fmt.Errorf("raftlog: remove: group %d: %w", id, err)
-	}
-	if s.mu.err != nil {
-		return s.mu.err
-	}
-	if err := b.Commit(pebble.Sync); err != nil {
-		return fmt.Errorf("raftlog: remove: group %d: %w", id, err)
-	}
+	g := s.mu.groups[id]
 	delete(s.mu.groups, id)
+	s.mu.Unlock()
+	if g == nil {
+		return nil
+	}
+	g.append.Lock()
+	defer g.append.Unlock()
+	err := s.commit(true, func(e *encoder) { e.record(header{kind: kindRemove, group: id}, nil) })
+	if err != nil {
+		return fmt.Errorf("raftlog: remove: group %d: %w", id, err)
+	}
+	g.forget()
 	s.cache.removeGroup(id)
 	return nil
 }
@@ -176,27 +183,4 @@ func (s *Store) fatal(cause error) {
 		s.log.Error("raft log has failed; this node must stop", "error", cause)
 		s.onFatal(cause)
 	}
-}
-
-// commit writes a batch. It never reports success once the store has failed,
-// not even for a batch that Pebble took: its Fatalf has returned meanwhile.
-func (s *Store) commit(b *pebble.Batch, sync bool) (err error) {
-	if err := s.Err(); err != nil {
-		return err
-	}
-	// Pebble panics when it is asked to write to a log that has failed.
-	defer func() {
-		if p := recover(); p != nil {
-			s.fatal(fmt.Errorf("panic: %v", p))
-			err = s.Err()
-		}
-	}()
-	wo := pebble.NoSync
-	if sync {
-		wo = pebble.Sync
-	}
-	if err := b.Commit(wo); err != nil {
-		s.fatal(err)
-	}
-	return s.Err()
 }

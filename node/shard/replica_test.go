@@ -300,11 +300,17 @@ func TestLeaderWork(t *testing.T) {
 			}
 		}
 	}, "a", "b", "c")
+	// A machine that is busy may change the leader by itself: then it begins anew.
 	first := <-ticks
-	for range 3 {
-		if next := <-ticks; next.node != first.node {
-			t.Fatalf("%s works, then %s", first.node, next.node)
+	for row := 1; row < 4; row++ {
+		next := <-ticks
+		if next.node != first.node {
+			if c.node(first.node).Ready() {
+				t.Fatalf("%s works, then %s", first.node, next.node)
+			}
+			row = 0
 		}
+		first = next
 	}
 	if err := c.node(first.node).TransferLeadership(ask(t), ""); err != nil {
 		t.Fatal(err)
