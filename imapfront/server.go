@@ -41,6 +41,9 @@ type Config struct {
 	// LoginTimeout: default 60 s. IdleTimeout: default 31 minutes (RFC 9051, 5.4
 	// wants 30 at least). WriteTimeout: default 5 minutes.
 	LoginTimeout, IdleTimeout, WriteTimeout time.Duration
+	// SpoolDir is where large messages are kept that may have to be read again, while
+	// they arrive; default: that of the system.
+	SpoolDir string
 	// Log; nil: discarded.
 	Log *slog.Logger
 	// Version is told to clients that ask.
@@ -94,7 +97,7 @@ func New(cfg Config) (*Server, error) {
 		Storage:  func(account, actor string) session.Store { return cfg.Client.SessionFor(account, actor) },
 		Verifier: auth.New(), TLS: cfg.TLS, Limits: cfg.Limits,
 		LoginTimeout: cfg.LoginTimeout, IdleTimeout: cfg.IdleTimeout, WriteTimeout: cfg.WriteTimeout,
-		Log: cfg.Log, Version: cfg.Version, Metadata: serverMetadata(cfg),
+		SpoolDir: cfg.SpoolDir, Log: cfg.Log, Version: cfg.Version, Metadata: serverMetadata(cfg),
 	}}
 	s.mu.listeners = make(map[net.Listener]struct{})
 	s.mu.conns = make(map[*session.Conn]context.CancelFunc)

@@ -1,11 +1,9 @@
 package section
 
 import (
-	"bytes"
 	"errors"
 	"io"
 
-	"github.com/quorumail/quorumail/imapfront/wire"
 	"github.com/quorumail/quorumail/node/client/message"
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
 )
@@ -22,6 +20,10 @@ type Binary struct {
 	Range Range
 	// Encoding in upper case.
 	Encoding string
+	// Leaf is not set for a multipart, a message in a message and the whole message.
+	// RFC 9051, 6.4.5 has BINARY for leaves only; RFC 3516 knows no such bound, and
+	// there they are handed out as they are.
+	Leaf bool
 	// Lines is set for text whose encoding keeps its lines: they are sent with
 	// CRLF, however they are stored (RFC 9051, 7.5.2). Base64 and binary hide line
 	// ends from whoever stores them; there they are content, as an LF that is
@@ -29,9 +31,8 @@ type Binary struct {
 	Lines bool
 }
 
-// FindBinary returns the content of a part; ok is false if there is no such part.
-// RFC 9051, 6.4.5 speaks of leaves only. A multipart, a message and, for no
-// numbers, the whole message are handed out as they are.
+// FindBinary returns the content of a part, of the whole message for no numbers;
+// ok is false if there is no such part.
 func FindBinary(e *pb.Email, numbers []uint32) (b Binary, ok bool) {
 	if len(numbers) == 0 {
 		return Binary{Range: Range{0, e.GetSize()}, Encoding: "BINARY"}, true
@@ -40,9 +41,9 @@ func FindBinary(e *pb.Email, numbers []uint32) (b Binary, ok bool) {
 	if p == nil {
 		return Binary{}, false
 	}
-	b = Binary{Range: body(e, p), Encoding: p.GetEncoding()}
+	b = Binary{Range: body(e, p), Encoding: p.GetEncoding(), Leaf: true}
 	if p.GetType() == "MULTIPART" || isMessage(p) {
-		b.Encoding = "BINARY"
+		b.Encoding, b.Leaf = "BINARY", false
 	}
 	switch b.Encoding {
 	case "7BIT", "8BIT", "QUOTED-PRINTABLE":
@@ -51,10 +52,10 @@ func FindBinary(e *pb.Email, numbers []uint32) (b Binary, ok bool) {
 	return b, true
 }
 
-// Content is the range and the encoding that FindBinary returns.
-func Content(e *pb.Email, numbers []uint32) (r Range, encoding string, ok bool) {
-	b, ok := FindBinary(e, numbers)
-	return b.Range, b.Encoding, ok
+// Decodable reports whether the encoding is one that can be undone.
+func (b Binary) Decodable() bool {
+	_, known := message.Decode(nil, b.Encoding)
+	return known
 }
 
 // Decode returns the content, of encoded octets that are read from r: those of
@@ -69,60 +70,6 @@ func (b Binary) Decode(r io.Reader) (io.Reader, error) {
 		return nil, ErrUnknownCTE
 	}
 	return decoded, nil
-}
-
-// Measure reads all of the encoded octets and returns how many the content has,
-// and whether NUL is one of them: such content can only be sent as a literal8
-// (RFC 3516, 4.3).
-func (b Binary) Measure(r io.Reader) (size uint64, hasNUL bool, err error) {
-	decoded, err := b.Decode(r)
-	if err != nil {
-		return 0, false, err
-	}
-	var m meter
-	_, err = io.Copy(&m, decoded)
-	return m.size, m.hasNUL, err
-}
-
-// meter looks at octets and forgets them.
-type meter struct {
-	size   uint64
-	hasNUL bool
-}
-
-func (m *meter) Write(p []byte) (int, error) {
-	m.size += uint64(len(p))
-	m.hasNUL = m.hasNUL || bytes.IndexByte(p, 0) >= 0
-	return len(p), nil
-}
-
-// Slice returns what a partial fetch asks for of a content of size octets that
-// are read from r, and how many octets that is.
-func Slice(r io.Reader, size uint64, p *wire.Partial) (io.Reader, uint64) {
-	cut := Range{Length: size}.Cut(p)
-	return &sliceReader{r: r, skip: cut.Offset, left: cut.Length}, cut.Length
-}
-
-// sliceReader reads left octets after skip.
-type sliceReader struct {
-	r          io.Reader
-	skip, left uint64
-}
-
-func (s *sliceReader) Read(p []byte) (int, error) {
-	for s.skip > 0 && s.left > 0 {
-		n, err := io.CopyN(io.Discard, s.r, int64(min(s.skip, 1<<30)))
-		s.skip -= uint64(n)
-		if err != nil {
-			return 0, err
-		}
-	}
-	if s.left == 0 {
-		return 0, io.EOF
-	}
-	n, err := s.r.Read(p[:min(uint64(len(p)), s.left)])
-	s.left -= uint64(n)
-	return n, err
 }
 
 // crlfReader makes every line end CRLF.

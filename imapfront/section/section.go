@@ -6,7 +6,7 @@
 // A literal is announced with its size before its octets. So sizes come first:
 // [Find] knows them from the structure; what [FieldFilter] and [Binary] make of
 // octets is known only when they have been through it once, to be counted or to
-// be kept.
+// be kept: see [Meter].
 package section
 
 import (

@@ -116,13 +116,22 @@ func (c *Conn) receive(ctx context.Context, store Store, msg wire.AppendMessage,
 		budget = -1
 	}
 	c.in.setDeadline(time.Now().Add(c.cfg.IdleTimeout))
-	m, err := message.Read(ctx, &renewing{body, c}, store, message.Options{Inline: budget})
+	opts := message.Options{Inline: budget}
+	var m *pb.AppendMessage
+	if msg.Literal.Binary {
+		m, err = c.readBinary(ctx, &renewing{body, c}, store, opts)
+	} else {
+		m, err = message.Read(ctx, &renewing{body, c}, store, opts)
+	}
 	if err != nil {
 		if c.w.Err() != nil || isConnError(err) {
 			return nil, err
 		}
 		if err := c.r.RefuseLiteral(); err != nil {
 			return nil, err
+		}
+		if errors.Is(err, message.ErrNUL) {
+			return nil, c.no("UNKNOWN-CTE", err.Error()) // RFC 3516, 4.4
 		}
 		return nil, c.fail("APPEND", err)
 	}
@@ -133,6 +142,27 @@ func (c *Conn) receive(ctx context.Context, store Store, msg wire.AppendMessage,
 	_, offset := date.Zone()
 	m.Flags, m.InternalDate, m.ZoneMinutes = msg.Flags, date.Unix(), int32(offset/60)
 	return m, nil
+}
+
+// readBinary reads a message that may have NUL octets. If it has, it is read
+// again as it is to be stored, with transfer encodings that hide them; only then,
+// since what is signed must not be changed without need (RFC 3516, 6).
+func (c *Conn) readBinary(ctx context.Context, r io.Reader, store Store, opts message.Options) (*pb.AppendMessage, error) {
+	kept := &spool{dir: c.cfg.SpoolDir}
+	defer kept.close()
+	m, err := message.Read(ctx, io.TeeReader(r, kept), store, opts)
+	if err != nil || !kept.hasNUL {
+		return m, err
+	}
+	again, err := kept.reader()
+	if err != nil {
+		return nil, err
+	}
+	encoded, err := message.WithoutNUL(again, kept.size)
+	if err != nil {
+		return nil, err
+	}
+	return message.Read(ctx, encoded, store, opts)
 }
 
 // renewing gives a client that keeps sending the time it needs.

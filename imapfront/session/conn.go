@@ -30,6 +30,9 @@ type Config struct {
 	// that send nothing (RFC 9051, 5.4: at least 30 minutes); WriteTimeout those
 	// that take nothing.
 	LoginTimeout, IdleTimeout, WriteTimeout time.Duration
+	// SpoolDir is where large messages are kept that may have to be read again;
+	// empty: that of the system.
+	SpoolDir string
 	// Log; never nil.
 	Log *slog.Logger
 	// Version is told by ID.

@@ -70,8 +70,8 @@ func (c *Conn) fetch(ctx context.Context, cmd wire.Fetch) error {
 		return c.boxFailed("FETCH", err)
 	}
 	c.tell(mayExpunge(cmd.UID))
-	if f.unknownCTE {
-		return c.no("UNKNOWN-CTE", "a transfer encoding is not known") // RFC 3516, 4.3
+	if f.refused != nil {
+		return f.refused.answer(c)
 	}
 	return c.ok("", "FETCH done")
 }
@@ -199,14 +199,15 @@ type fetcher struct {
 	p    *fetchPlan
 	ctx  context.Context
 	open bool // a response has been begun and not ended
-	// unknownCTE: BINARY was asked of a part that cannot be decoded.
-	unknownCTE bool
+	// refused: BINARY was asked of a part that it cannot be told of.
+	refused *refusedBinary
 
 	msg    *pb.FetchedMessage
-	chunks []*pb.BodyChunk // of a header
-	first  bool            // no item of the response has been printed
-	span   section.Range   // of the whole section
-	at     uint64          // up to where it has been printed
+	chunks []*pb.BodyChunk     // of a header
+	first  bool                // no item of the response has been printed
+	span   section.Range       // of the whole section
+	lit    *wire.LiteralWriter // takes it
+	at     uint64              // up to where it has been printed
 	buf    []byte
 }
 
@@ -220,6 +221,10 @@ func (f *fetcher) take(r *pb.FetchResponse) error {
 		f.msg, f.chunks = m, nil
 		if f.c.box.view.SeqNum(imapnum.UID(m.GetState().GetUid())) == 0 {
 			f.msg = nil // expunged, and told so meanwhile
+			return nil
+		}
+		if !f.tellable() {
+			f.msg = nil // all that is asked for is refused
 			return nil
 		}
 		if m.GetChunks() == 0 || f.p.req.GetBody() == pb.FetchRequest_BODY_HEADER {
@@ -327,10 +332,12 @@ func (f *fetcher) item(item wire.FetchItem, s *pb.MessageState) error {
 		f.name("SAVEDATE").DateTime(inZone(m.GetSaveDate(), 0))
 	case "PREVIEW":
 		f.name("PREVIEW").String(m.GetEmail().GetPreview())
-	case "SECTION", "BINARY", "BINARY.SIZE":
+	case "SECTION":
 		if item.Section != f.p.whole {
-			return f.section(item)
+			return f.section(item.Section)
 		}
+	case "BINARY", "BINARY.SIZE":
+		return f.binary(item)
 	}
 	return w.Err()
 }
@@ -408,7 +415,7 @@ func (f *fetcher) begin() error {
 	f.span = r.Cut(f.p.whole.Partial)
 	f.at = f.span.Offset
 	f.sep()
-	f.c.w.SectionLabel(f.p.whole).Raw(" {", f.span.Length, "}\r\n")
+	f.lit = f.c.w.SectionLabel(f.p.whole).Raw(" ").BeginLiteral(f.span.Length, false)
 	return f.c.w.Err()
 }
 
@@ -420,7 +427,9 @@ func (f *fetcher) pass(chunk *pb.BodyChunk) error {
 	}
 	from, end := chunk.GetOffset(), f.span.Offset+f.span.Length
 	if to := from + uint64(len(f.buf)); to > f.at && from < end {
-		f.c.w.Raw(f.buf[f.at-from : min(to, end)-from])
+		if _, err := f.lit.Write(f.buf[f.at-from : min(to, end)-from]); err != nil {
+			return err
+		}
 		f.at = min(to, end)
 	}
 	if f.at < end {

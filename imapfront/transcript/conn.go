@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // conn is one client connection of a transcript.
@@ -54,9 +55,27 @@ func (c *conn) readLine() (string, error) {
 		if _, err := io.ReadFull(c.r, literal); err != nil {
 			return sb.String(), err
 		}
-		shown := strings.NewReplacer("\r", `\r`, "\n", `\n`).Replace(string(literal))
-		sb.WriteString(bare[:open] + "{{" + shown + "}}")
+		sb.WriteString(bare[:open] + "{{" + show(string(literal)) + "}}")
 	}
+}
+
+// show escapes line ends, other control characters and what is not UTF-8.
+func show(literal string) string {
+	var sb strings.Builder
+	for i, c := range literal {
+		_, size := utf8.DecodeRuneInString(literal[i:])
+		switch {
+		case c == '\r':
+			sb.WriteString(`\r`)
+		case c == '\n':
+			sb.WriteString(`\n`)
+		case c < ' ' && c != '\t' || c == 0x7f || c == utf8.RuneError && size == 1:
+			fmt.Fprintf(&sb, `\x%02x`, literal[i])
+		default:
+			sb.WriteRune(c)
+		}
+	}
+	return sb.String()
 }
 
 // send sends a command; literals (between NULs) each after the server's "+".

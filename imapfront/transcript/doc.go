@@ -50,5 +50,5 @@
 // says that no line may contain text, for what "..." would let through. In a
 // pattern "$name" takes a value (up to a space or bracket) and from then on
 // stands for it, in commands too; "$*" takes anything. Literals in responses
-// are shown as {{…}} with \r and \n escaped.
+// are shown as {{…}} with \r, \n and what is no text, as \x00, escaped.
 package transcript
