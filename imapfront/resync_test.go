@@ -5,7 +5,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -273,15 +272,12 @@ func (k *keeper) storeSome(uids []uint32, set string) {
 	k.settle(reply)
 }
 
-// closeAndReturn closes the mailbox, and comes back from what is in the cache. A
-// client that is told the HIGHESTMODSEQ of CLOSE may drop what it knows to have
-// been deleted (RFC 7162, 3.2.8).
+// closeAndReturn closes the mailbox, and comes back from what is in the cache,
+// with what CLOSE has removed: it tells nothing of that (RFC 7162, 3.2.8).
 func (k *keeper) closeAndReturn() {
 	reply := k.run("CLOSE")
 	if _, ok := reply.Status.CodeArg("HIGHESTMODSEQ"); ok {
-		maps.DeleteFunc(k.cache.Flags, func(_ uint32, flags string) bool {
-			return slices.Contains(strings.Fields(flags), `\deleted`)
-		})
+		k.h.fatal("CLOSE tells a HIGHESTMODSEQ")
 	}
 	k.settle(reply)
 	k.h.cut(k)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"math"
 	"time"
 
 	"github.com/quorumail/quorumail/imapfront/section"
@@ -36,8 +37,11 @@ func (c *Conn) fetch(ctx context.Context, cmd wire.Fetch) error {
 		return c.boxFailed("FETCH", err)
 	}
 	if cmd.UID {
-		// New messages may be among those asked for; expunges may be told.
-		c.tell(true)
+		// New messages may be among those asked for; expunges may be told. Flags
+		// come later: nothing may come before VANISHED (EARLIER) that speaks of
+		// numbers (RFC 7162, 3.2.6).
+		c.tellExpunges()
+		c.tellFresh()
 	}
 	set, err := c.resolve(cmd.Set, cmd.UID)
 	if err != nil {
@@ -45,7 +49,7 @@ func (c *Conn) fetch(ctx context.Context, cmd wire.Fetch) error {
 	}
 	p := c.plan(cmd, set)
 	if p.modSeq {
-		c.condstore = true // RFC 7162, 3.1
+		c.enableCondstore()
 	}
 	if cmd.Vanished {
 		if err := c.tellVanished(ctx, cmd); err != nil {
@@ -127,21 +131,22 @@ func (c *Conn) plan(cmd wire.Fetch, set imapnum.Set) *fetchPlan {
 
 // tellVanished tells which of the UIDs asked for are gone since (RFC 7162,
 // 3.2.6). The numbers are the client's: also of messages that this session has
-// never been told of.
+// never been told of. A range up to "*" asks about all that ever were above its
+// start: the last messages may be the ones that are gone.
 func (c *Conn) tellVanished(ctx context.Context, cmd wire.Fetch) error {
 	known := c.box.saved
 	if !cmd.Set.Saved {
-		top := max(uint32(c.box.view.UIDs().Max()), 1)
+		last := max(uint32(c.box.view.UIDs().Max()), 1)
 		var ranges []imapnum.Range
 		for _, r := range cmd.Set.Ranges {
-			start, stop := r.Start, r.Stop
-			if start == 0 {
-				start = top
+			first, end := min(r.Start, r.Stop), max(r.Start, r.Stop)
+			switch {
+			case end == 0:
+				first, end = last, last
+			case first == 0:
+				first, end = min(end, last), math.MaxUint32
 			}
-			if stop == 0 {
-				stop = top
-			}
-			ranges = append(ranges, imapnum.Range{First: imapnum.UID(min(start, stop)), Last: imapnum.UID(max(start, stop))})
+			ranges = append(ranges, imapnum.Range{First: imapnum.UID(first), Last: imapnum.UID(end)})
 		}
 		known = imapnum.SetOfRanges(ranges)
 	}
@@ -273,6 +278,9 @@ func (f *fetcher) items() error {
 	}
 	if f.p.seen.Contains(uid) && !f.p.flags {
 		f.name("FLAGS").Flags(c.flagNames(s))
+	}
+	if f.p.seen.Contains(uid) && c.condstore && !f.p.uid && !c.uidonly {
+		f.name("UID").Raw(uint32(uid)) // RFC 7162, 3.2.4
 	}
 	if (f.p.modSeq || f.p.seen.Contains(uid) && c.condstore) && !f.asked("MODSEQ") {
 		f.sep()

@@ -223,7 +223,9 @@ func (c *Conn) status(ctx context.Context, cmd wire.Status) error {
 		if info.GetName() == cmd.Mailbox {
 			c.statusLine(info, cmd.Items)
 			for _, item := range cmd.Items {
-				c.condstore = c.condstore || item == "HIGHESTMODSEQ" // RFC 7162, 3.1
+				if item == "HIGHESTMODSEQ" {
+					c.enableCondstore()
+				}
 			}
 			return c.ok("", "STATUS done")
 		}

@@ -138,12 +138,14 @@ func (c *Conn) enable(ctx context.Context, cmd wire.Enable) error {
 			enabled = append(enabled, name)
 		}
 	}
+	condstore := c.condstore
 	for _, name := range cmd.Capabilities {
 		switch name {
 		case "CONDSTORE":
-			turnOn(&c.condstore, name)
+			c.enableCondstore()
+			turnOn(&condstore, name)
 		case "QRESYNC":
-			c.condstore = true
+			c.enableCondstore()
 			turnOn(&c.qresync, name)
 		case "UIDONLY":
 			turnOn(&c.uidonly, name)

@@ -158,7 +158,8 @@ func (c *Conn) refreshFor(ctx context.Context, set wire.NumSet, uid bool) error 
 	if err := c.pull(ctx, true); err != nil {
 		return err
 	}
-	c.tell(true)
+	c.tellExpunges()
+	c.tellFresh()
 	return nil
 }
 

@@ -13,6 +13,19 @@ type modSeqs struct {
 	capped bool   // the client was told to stay below what it has seen
 }
 
+// enableCondstore notes that the client has issued a CONDSTORE enabling command.
+// At the first one it is told the HIGHESTMODSEQ of the mailbox that is selected
+// (RFC 7162, 3.1).
+func (c *Conn) enableCondstore() {
+	if c.condstore {
+		return
+	}
+	c.condstore = true
+	if c.box != nil {
+		c.w.Untagged("OK [HIGHESTMODSEQ ", uint64(c.box.view.Told()), "] mod-sequences are told from now on")
+	}
+}
+
 // modSeq prints a FETCH response's MODSEQ.
 func (c *Conn) modSeq(n uint64) {
 	c.w.Raw("MODSEQ (", n, ")")
@@ -31,12 +44,7 @@ func (c *Conn) settleModSeqs(code string) {
 	m, v := &c.box.modSeqs, c.box.view
 	told := m.told
 	m.told = 0
-	// A client without QRESYNC asks for no expunges; flags are held back only
-	// below what FETCH has read ahead of the view.
 	upTo := uint64(v.Told())
-	if !c.qresync {
-		upTo = uint64(v.Taken())
-	}
 	switch {
 	case strings.HasPrefix(code, "HIGHESTMODSEQ "):
 		m.capped = false

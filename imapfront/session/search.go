@@ -31,7 +31,7 @@ func (c *Conn) search(ctx context.Context, cmd wire.Search) error {
 	t := &translator{c: c, decode: decode}
 	key := t.key(cmd.Key)
 	if t.modSeq {
-		c.condstore = true // RFC 7162, 3.1
+		c.enableCondstore()
 	}
 	if t.err != "" {
 		c.unsave(ret)
@@ -48,7 +48,7 @@ func (c *Conn) search(ctx context.Context, cmd wire.Search) error {
 	if ret != nil && ret.Save {
 		c.box.saved = savedOf(ret, uids)
 	}
-	c.tell(mayExpunge(cmd.UID))
+	c.tell(mayExpunge(cmd.UID && !keyNamesNumbers(cmd.Key))) // RFC 7162, 3.2.10.2
 	return c.ok("", "SEARCH done")
 }
 

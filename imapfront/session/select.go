@@ -161,50 +161,16 @@ func (c *Conn) matchIn(seq, uid, run uint32) imapnum.UID {
 	return 0
 }
 
-// closeMailbox is CLOSE (RFC 9051, 6.4.1): \Deleted messages go without a word;
-// with QRESYNC the answer tells the HIGHESTMODSEQ if any went (RFC 7162, 3.2.8).
+// closeMailbox is CLOSE (RFC 9051, 6.4.1): \Deleted messages go without a word.
+// Not even the HIGHESTMODSEQ is told: the client would take it for its own, and
+// never hear of what went (RFC 7162, 3.2.8).
 func (c *Conn) closeMailbox(ctx context.Context) error {
-	code := ""
 	if !c.box.readOnly {
-		res, err := c.box.store.Propose(ctx, &pb.Entry{Op: &pb.Entry_Expunge{Expunge: &pb.ExpungeOp{MailboxId: c.box.id}}})
+		_, err := c.box.store.Propose(ctx, &pb.Entry{Op: &pb.Entry_Expunge{Expunge: &pb.ExpungeOp{MailboxId: c.box.id}}})
 		if err != nil {
 			return c.fail("CLOSE", err)
 		}
-		if res.GetCode() == pb.Code_CODE_OK && res.GetModSeq() > 0 && c.qresync {
-			code = "HIGHESTMODSEQ " + uitoa(c.closedAt(ctx, res))
-		}
 	}
 	c.leave()
-	return c.ok(code, "CLOSE done")
-}
-
-// closedAt returns the HIGHESTMODSEQ for the answer to CLOSE. It is that of the
-// expunge only if the client can tell what went by what it knows: the messages
-// that it has been told to have \Deleted. If others have done anything that it
-// has not been told of, it is what the client has been told up to: then the next
-// SELECT tells the expunges.
-func (c *Conn) closedAt(ctx context.Context, res *pb.Result) uint64 {
-	v := c.box.view
-	told := v.Told()
-	before := v.UIDs()
-	if err := c.pull(ctx, false); err != nil {
-		return uint64(told)
-	}
-	went := unpacked(res.GetUids())
-	if !v.Gone().Subtract(went).Empty() || !went.Subtract(before).Empty() || v.Pending(false) || v.Taken() != imapnum.ModSeq(res.GetModSeq()) {
-		return uint64(told)
-	}
-	known := true
-	err := c.box.store.Fetch(ctx, &pb.FetchRequest{
-		MailboxId: c.box.id, Uids: res.GetUids(), IncludeExpunged: true,
-	}, func(r *pb.FetchResponse) error {
-		if s := r.GetMessage().GetState(); s != nil && imapnum.ModSeq(s.GetModSeq()) > told {
-			known = false
-		}
-		return nil
-	})
-	if err != nil || !known {
-		return uint64(told)
-	}
-	return res.GetModSeq()
+	return c.ok("", "CLOSE done")
 }

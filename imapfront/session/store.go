@@ -29,7 +29,7 @@ func (c *Conn) storeFlags(ctx context.Context, cmd wire.Store) error {
 		return c.no("", "the mailbox is selected read-only")
 	}
 	if cmd.UnchangedSince != nil {
-		c.condstore = true // RFC 7162, 3.1
+		c.enableCondstore()
 	}
 	// What the client does not know yet of the messages is told even with .SILENT.
 	known, untold := uint64(c.box.view.Taken()), c.box.view.PendingFlags()
@@ -51,6 +51,9 @@ func (c *Conn) storeFlags(ctx context.Context, cmd wire.Store) error {
 	}
 	left := unpacked(res.GetSourceUids())
 	if err := c.tellStored(ctx, cmd, set.Subtract(left), untold, res); err != nil {
+		return c.boxFailed("STORE", err)
+	}
+	if err := c.tellLeft(ctx, left); err != nil {
 		return c.boxFailed("STORE", err)
 	}
 	c.tell(mayExpunge(cmd.UID))
@@ -89,36 +92,22 @@ func (c *Conn) takeStored(res *pb.Result) bool {
 }
 
 // beginStored begins the response to STORE about a message: with its UID for UID
-// STORE, and always once QRESYNC is enabled (RFC 7162, 3.2.4).
+// STORE, and always once CONDSTORE is enabled (RFC 7162, 3.2.4).
 func (c *Conn) beginStored(cmd wire.Store, uid imapnum.UID) *wire.Writer {
-	if cmd.UID || c.qresync {
+	if cmd.UID || c.condstore {
 		return c.beginFetchUID(uid)
 	}
 	return c.beginFetch(uid)
 }
 
 // tellStored tells what the client's own STORE has done: the flags of each
-// message, whether or not they changed; with .SILENT only the new MODSEQ, once
-// CONDSTORE is enabled (RFC 7162, 3.1.3).
+// message, whether or not they changed.
 func (c *Conn) tellStored(ctx context.Context, cmd wire.Store, done, untold imapnum.Set, res *pb.Result) error {
 	v := c.box.view
+	defer v.Settle()
 	done = done.Intersect(v.UIDs()).Subtract(v.Gone())
 	if cmd.Silent {
-		untold = untold.Union(unpacked(res.GetOvertaken()))
-		for uid := range unpacked(res.GetUids()).Intersect(done).All() {
-			s := v.Drop(uid)
-			switch {
-			case s == nil:
-			case s.GetModSeq() != res.GetModSeq() || untold.Contains(uid):
-				c.tellState(s) // another session was there too
-			case c.condstore:
-				c.beginStored(cmd, uid)
-				c.modSeq(s.GetModSeq())
-				c.w.Raw(")").CRLF()
-			}
-		}
-		v.Settle()
-		return nil
+		return c.tellSilent(ctx, cmd, done, untold, res)
 	}
 	tell := func(s *pb.MessageState) {
 		c.beginStored(cmd, imapnum.UID(s.GetUid())).Raw("FLAGS ").Flags(c.flagNames(s))
@@ -128,7 +117,6 @@ func (c *Conn) tellStored(ctx context.Context, cmd wire.Store, done, untold imap
 		}
 		c.w.Raw(")").CRLF()
 	}
-	defer v.Settle()
 	if done.Equal(unpacked(res.GetUids())) {
 		for uid := range done.All() {
 			if s := v.Drop(uid); s != nil {
@@ -137,28 +125,75 @@ func (c *Conn) tellStored(ctx context.Context, cmd wire.Store, done, untold imap
 		}
 		return nil
 	}
+	return c.statesOf(ctx, done, res, tell)
+}
+
+// tellSilent does so for .SILENT: of what has changed the MODSEQ, once CONDSTORE
+// is enabled; with UNCHANGEDSINCE that of all (RFC 7162, 3.1.3). Flags are told
+// where another session was there too.
+func (c *Conn) tellSilent(ctx context.Context, cmd wire.Store, done, untold imapnum.Set, res *pb.Result) error {
+	v := c.box.view
+	untold = untold.Union(unpacked(res.GetOvertaken()))
+	tell := func(s *pb.MessageState) {
+		c.beginStored(cmd, imapnum.UID(s.GetUid()))
+		c.modSeq(s.GetModSeq())
+		c.w.Raw(")").CRLF()
+	}
+	changed := unpacked(res.GetUids()).Intersect(done)
+	for uid := range changed.All() {
+		s := v.Drop(uid)
+		switch {
+		case s == nil:
+		case s.GetModSeq() != res.GetModSeq() || untold.Contains(uid):
+			c.tellState(s)
+		case c.condstore:
+			tell(s)
+		}
+	}
+	if cmd.UnchangedSince == nil {
+		return nil
+	}
+	return c.statesOf(ctx, done.Subtract(changed).Subtract(v.PendingFlags()), res, tell)
+}
+
+// tellLeft tells the flags of messages that UNCHANGEDSINCE has left alone, so
+// that the client need not ask why (RFC 7162, 3.1.3).
+func (c *Conn) tellLeft(ctx context.Context, left imapnum.Set) error {
+	v := c.box.view
+	defer v.Settle()
+	return c.statesOf(ctx, left.Intersect(v.UIDs()).Subtract(v.Gone()), &pb.Result{}, c.tellState)
+}
+
+// statesOf calls tell with the state of each message of a set, ascending: as the
+// result of STORE has it or, if it does not, as storage has, unless the view has
+// a newer one to tell.
+func (c *Conn) statesOf(ctx context.Context, set imapnum.Set, res *pb.Result, tell func(*pb.MessageState)) error {
+	if set.Empty() {
+		return nil
+	}
+	newest := func(s *pb.MessageState) {
+		uid := imapnum.UID(s.GetUid())
+		if !set.Contains(uid) {
+			return
+		}
+		if newer := c.box.view.Drop(uid); newer != nil && newer.GetModSeq() > s.GetModSeq() {
+			s = newer
+		}
+		tell(s)
+	}
 	if res.GetBeforeModSeq() != 0 {
 		for _, s := range res.GetStates() {
-			uid := imapnum.UID(s.GetUid())
-			if !done.Contains(uid) {
-				continue
-			}
-			if newer := v.Drop(uid); newer != nil && newer.GetModSeq() > s.GetModSeq() {
-				s = newer
-			}
-			tell(s)
+			newest(s)
 		}
 		return nil
 	}
-	return c.box.store.Fetch(ctx, &pb.FetchRequest{MailboxId: c.box.id, Uids: packed(done)}, func(r *pb.FetchResponse) error {
+	return c.box.store.Fetch(ctx, &pb.FetchRequest{MailboxId: c.box.id, Uids: packed(set)}, func(r *pb.FetchResponse) error {
+		if len(r.GetKeywords()) > len(c.box.keywords) {
+			c.box.keywords = r.GetKeywords()
+			c.tellFlagsList()
+		}
 		if s := r.GetMessage().GetState(); s != nil {
-			if newer := v.Drop(imapnum.UID(s.GetUid())); newer != nil && newer.GetModSeq() > s.GetModSeq() {
-				s = newer
-			}
-			if len(r.GetKeywords()) > len(c.box.keywords) {
-				c.box.keywords = r.GetKeywords()
-			}
-			tell(s)
+			newest(s)
 		}
 		return c.w.Err()
 	})

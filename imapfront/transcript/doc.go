@@ -31,7 +31,8 @@
 // A step is a connection's number, then one of:
 //
 //   - ok, no or bad, then a response code pattern in brackets, if one is to be
-//     checked, then a command. The command is sent and its tagged answer awaited.
+//     checked, "[-]" for none, then a command. The command is sent and its tagged
+//     answer awaited.
 //   - send and a command: sent without waiting; wait, then ok, no or bad: waits
 //     for the oldest command not yet answered.
 //   - expect: waits for untagged lines to come by themselves.

@@ -216,7 +216,10 @@ func (r *runner) answer(c *conn, step *Step, want string) error {
 	if !strings.EqualFold(status, want) {
 		return fmt.Errorf("answered %q, want %s; untagged: %q", tagged, want, untagged)
 	}
-	if step.Code != "" {
+	if step.Code == "-" && strings.HasPrefix(rest, "[") {
+		return fmt.Errorf("answered %q, want no code", tagged)
+	}
+	if step.Code != "" && step.Code != "-" {
 		code, ok := strings.CutPrefix(rest, "[")
 		code, _, closed := strings.Cut(code, "] ")
 		if !ok || !closed || !r.vars.match(step.Code, code) {

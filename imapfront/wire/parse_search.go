@@ -191,7 +191,7 @@ func (p *parser) objectID() string {
 func (p *parser) searchModSeq() SearchKey {
 	if p.peek() == '"' {
 		name := p.quoted()
-		if !strings.HasPrefix(name, "/flags/") {
+		if prefix := "/flags/"; len(name) <= len(prefix) || !strings.EqualFold(name[:len(prefix)], prefix) {
 			p.fail("unknown metadata entry")
 		}
 		p.sp()
