@@ -20,7 +20,7 @@ const maxInline = 256 << 10
 // removes make room for them.
 func (tx *tx) append(a *account, op *pb.AppendOp, gone ...message) (*pb.Result, error) {
 	if id := op.GetDeliveryId(); len(id) > 0 {
-		if len(id) != keys.DeliveryIDLen {
+		if len(id) != keys.DeliveryIDLen || a.actor != "" {
 			return refuse(pb.Code_CODE_INVALID, "malformed delivery id"), nil
 		}
 		value, err := get(tx.b, a.space.Bytes(keys.Delivery, id))
@@ -39,10 +39,15 @@ func (tx *tx) append(a *account, op *pb.AppendOp, gone ...message) (*pb.Result, 
 	if err != nil || refusal != nil {
 		return refusal, err
 	}
+	rights, err := tx.rights(a, m)
+	if err != nil {
+		return nil, err
+	}
+	mask := maskOf(rights)
 	known := len(m.info.GetKeywords())
 	recs := make([]messageRecord, len(op.GetMessages()))
 	for i, msg := range op.GetMessages() {
-		system, keywords, refusal := m.flags(msg.GetFlags(), true)
+		system, keywords, refusal := m.flags(mask.allowed(msg.GetFlags()), true)
 		if refusal != nil {
 			m.info.Keywords = m.info.GetKeywords()[:known]
 			return refusal, nil
@@ -77,16 +82,17 @@ func (tx *tx) append(a *account, op *pb.AppendOp, gone ...message) (*pb.Result, 
 func (tx *tx) checkAppend(a *account, op *pb.AppendOp, gone []message) (*mailbox, *pb.Result, error) {
 	name, ok := canonName(op.GetMailbox())
 	if !ok {
-		return nil, refuse(pb.Code_CODE_NO_MAILBOX, "no such mailbox"), nil
+		return nil, noMailbox(), nil
 	}
 	m, err := tx.mailboxByName(a, name)
 	if err != nil {
 		return nil, nil, err
 	}
+	if refusal, err := tx.may(a, m, imapnum.RightInsert); err != nil || refusal != nil {
+		return nil, refusal, err
+	}
 	n := len(op.GetMessages())
 	switch {
-	case m == nil:
-		return nil, refuse(pb.Code_CODE_NO_MAILBOX, "no such mailbox"), nil
 	case n == 0:
 		return nil, refuse(pb.Code_CODE_INVALID, "no messages"), nil
 	case n > maxAppendMessages:

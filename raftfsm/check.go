@@ -67,6 +67,9 @@ func (c *checker) run() error {
 	if err := c.metadata(); err != nil {
 		return err
 	}
+	if err := c.acls(); err != nil {
+		return err
+	}
 	return c.references()
 }
 

@@ -18,8 +18,9 @@ func unpack(s *pb.UidSet) (imapnum.Set, *pb.Result) {
 
 func packed(s imapnum.Set) *pb.UidSet { return &pb.UidSet{Packed: s.Pack()} }
 
-// selected opens the mailbox and the messages that an operation is for.
-func (tx *tx) selected(a *account, id uint64, uids *pb.UidSet) (*mailbox, []message, *pb.Result, error) {
+// selected opens the mailbox and the messages that an operation is for, which
+// needs rights besides "r".
+func (tx *tx) selected(a *account, id uint64, uids *pb.UidSet, need imapnum.Rights) (*mailbox, []message, *pb.Result, error) {
 	set, refusal := unpack(uids)
 	if refusal != nil {
 		return nil, nil, refusal, nil
@@ -30,6 +31,9 @@ func (tx *tx) selected(a *account, id uint64, uids *pb.UidSet) (*mailbox, []mess
 	}
 	if m == nil {
 		return nil, nil, refuse(pb.Code_CODE_NO_MAILBOX, "the mailbox is gone"), nil
+	}
+	if refusal, err := tx.may(a, m, need|imapnum.RightRead); err != nil || refusal != nil {
+		return nil, nil, refusal, err
 	}
 	msgs, err := tx.messages(a, m, set)
 	return m, msgs, nil, err
@@ -46,9 +50,19 @@ func (tx *tx) store(a *account, op *pb.StoreOp) (*pb.Result, error) {
 	if op.GetMode() < pb.StoreOp_MODE_REPLACE || op.GetMode() > pb.StoreOp_MODE_REMOVE {
 		return refuse(pb.Code_CODE_INVALID, "unknown mode"), nil
 	}
-	m, msgs, refusal, err := tx.selected(a, op.GetMailboxId(), op.GetUids())
+	m, msgs, refusal, err := tx.selected(a, op.GetMailboxId(), op.GetUids(), 0)
 	if err != nil || refusal != nil {
 		return refusal, err
+	}
+	rights, err := tx.rights(a, m)
+	if err != nil {
+		return nil, err
+	}
+	mask := maskOf(rights)
+	names := mask.allowed(op.GetFlags())
+	if mask.none() || len(names) == 0 && len(op.GetFlags()) > 0 {
+		// With a right for any of them it must not fail (RFC 4314, 4).
+		return noPermission(), nil
 	}
 	var left imapnum.SetBuilder
 	if op.UnchangedSince != nil {
@@ -61,7 +75,7 @@ func (tx *tx) store(a *account, op *pb.StoreOp) (*pb.Result, error) {
 		})
 	}
 	// The keyword table grows only for a message that will have the keyword.
-	system, keywords, refusal := m.flags(op.GetFlags(), op.GetMode() != pb.StoreOp_MODE_REMOVE && len(msgs) > 0)
+	system, keywords, refusal := m.flags(names, op.GetMode() != pb.StoreOp_MODE_REMOVE && len(msgs) > 0)
 	if refusal != nil {
 		return refusal, nil
 	}
@@ -71,6 +85,7 @@ func (tx *tx) store(a *account, op *pb.StoreOp) (*pb.Result, error) {
 	for _, msg := range msgs {
 		before := msg.rec.modSeq
 		newSystem, newKeywords := changeFlags(op.GetMode(), &msg.rec, system, keywords)
+		newSystem, newKeywords = mask.keep(&msg.rec, newSystem, newKeywords)
 		if newSystem == msg.rec.system && slices.Equal(newKeywords, msg.rec.keywords) {
 			if len(msgs) <= maxStates {
 				states = append(states, msg.state())
@@ -128,7 +143,17 @@ func (tx *tx) expunge(a *account, op *pb.ExpungeOp) (*pb.Result, error) {
 	if m == nil {
 		return refuse(pb.Code_CODE_NO_MAILBOX, "the mailbox is gone"), nil
 	}
+	need := imapnum.RightRead | imapnum.RightExpunge
+	if op.GetUndeletedToo() {
+		need |= imapnum.RightDeleted
+	}
+	if refusal, err := tx.may(a, m, need); err != nil || refusal != nil {
+		return refusal, err
+	}
 	res := &pb.Result{Code: pb.Code_CODE_OK}
+	if op.GetUndeletedToo() {
+		return tx.removeAll(a, m, op.GetUids())
+	}
 	if m.info.GetDeleted() == 0 {
 		res.Uids = &pb.UidSet{}
 		return res, nil
@@ -154,6 +179,20 @@ func (tx *tx) expunge(a *account, op *pb.ExpungeOp) (*pb.Result, error) {
 	return res, err
 }
 
+// removeAll removes messages whether or not they are \Deleted.
+func (tx *tx) removeAll(a *account, m *mailbox, uids *pb.UidSet) (*pb.Result, error) {
+	set, refusal := unpack(uids)
+	if refusal != nil {
+		return refusal, nil
+	}
+	msgs, err := tx.messages(a, m, set)
+	if err != nil {
+		return nil, err
+	}
+	gone, err := tx.remove(a, m, msgs)
+	return &pb.Result{Code: pb.Code_CODE_OK, ModSeq: uint64(a.modSeq), Uids: packed(gone)}, err
+}
+
 // deletedBit and seenBit are the places of flags among an index's bitmaps.
 const (
 	seenBit    = 0
@@ -163,22 +202,22 @@ const (
 // copy copies or moves messages to a mailbox of the account (RFC 9051, 6.4.7,
 // 6.4.8).
 func (tx *tx) copy(a *account, op *pb.CopyOp) (*pb.Result, error) {
-	src, msgs, refusal, err := tx.selected(a, op.GetMailboxId(), op.GetUids())
+	var need imapnum.Rights
+	if op.GetMove() {
+		need = imapnum.RightExpunge | imapnum.RightDeleted // RFC 6851, 4.2
+	}
+	src, msgs, refusal, err := tx.selected(a, op.GetMailboxId(), op.GetUids(), need)
 	if err != nil || refusal != nil {
 		return refusal, err
 	}
-	name, ok := canonName(op.GetDestination())
-	if !ok {
-		return refuse(pb.Code_CODE_NO_MAILBOX, "no such mailbox"), nil
-	}
-	dst, err := tx.mailboxByName(a, name)
+	dst, err := tx.namedMailbox(a, op.GetDestination())
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case dst == nil:
-		return refuse(pb.Code_CODE_NO_MAILBOX, "no such mailbox"), nil
-	case !dst.roomFor(len(msgs)):
+	if refusal, err := tx.may(a, dst, imapnum.RightInsert); err != nil || refusal != nil {
+		return refusal, err
+	}
+	if !dst.roomFor(len(msgs)) {
 		return refuse(pb.Code_CODE_UIDS_EXHAUSTED, "no UIDs left"), nil
 	}
 	if !op.GetMove() {
@@ -187,12 +226,23 @@ func (tx *tx) copy(a *account, op *pb.CopyOp) (*pb.Result, error) {
 			return refusal, nil
 		}
 	}
-	return tx.transfer(a, src, dst, msgs, op.GetMove())
+	rights, err := tx.rights(a, dst)
+	if err != nil {
+		return nil, err
+	}
+	return tx.transfer(a, src, dst, msgs, transferOptions{move: op.GetMove(), mask: maskOf(rights)})
 }
 
-// transfer copies messages in ascending order of UID and, if move is set,
-// removes them from the source, all under one modseq.
-func (tx *tx) transfer(a *account, src, dst *mailbox, msgs []message, move bool) (*pb.Result, error) {
+type transferOptions struct {
+	// move: the messages are removed from the source.
+	move bool
+	// mask has the flags that they keep.
+	mask flagMask
+}
+
+// transfer copies or moves messages in ascending order of UID, all under one
+// modseq.
+func (tx *tx) transfer(a *account, src, dst *mailbox, msgs []message, o transferOptions) (*pb.Result, error) {
 	known := len(dst.info.GetKeywords())
 	recs := make([]messageRecord, len(msgs))
 	for i, msg := range msgs {
@@ -203,6 +253,7 @@ func (tx *tx) transfer(a *account, src, dst *mailbox, msgs []message, move bool)
 			}
 			names[j] = src.info.GetKeywords()[k]
 		}
+		names = o.mask.allowed(names)
 		_, keywords, refusal := dst.flags(names, true)
 		if refusal != nil {
 			dst.info.Keywords = dst.info.GetKeywords()[:known]
@@ -210,6 +261,7 @@ func (tx *tx) transfer(a *account, src, dst *mailbox, msgs []message, move bool)
 		}
 		recs[i] = msg.rec
 		recs[i].keywords = keywords
+		recs[i].system &= o.mask.system
 	}
 	var from, to imapnum.SetBuilder
 	for i, msg := range msgs {
@@ -223,7 +275,7 @@ func (tx *tx) transfer(a *account, src, dst *mailbox, msgs []message, move bool)
 		from.Add(msg.uid)
 		to.Add(uid)
 	}
-	if move {
+	if o.move {
 		if _, err := tx.remove(a, src, msgs); err != nil {
 			return nil, err
 		}

@@ -209,9 +209,15 @@ func (tx *tx) entry(e *pb.Entry) (*pb.Result, error) {
 	if name, err := imapnum.AccountName(e.GetAccount()); err != nil || name != e.GetAccount() {
 		return refuse(pb.Code_CODE_INVALID, "not a normalised account name"), nil
 	}
+	if name, err := imapnum.AccountName(e.GetActor()); e.GetActor() != "" && (err != nil || name != e.GetActor()) {
+		return refuse(pb.Code_CODE_INVALID, "not a normalised name of an actor"), nil
+	}
 	acct, err := tx.account(e.GetAccount())
 	if err != nil {
 		return nil, err
+	}
+	if acct.actor = e.GetActor(); acct.actor == acct.name {
+		acct.actor = ""
 	}
 	remembered, err := tx.recall(acct, e.GetRequest())
 	if err != nil || remembered != nil {
@@ -233,11 +239,14 @@ func (tx *tx) entry(e *pb.Entry) (*pb.Result, error) {
 
 // operation does what an entry asks.
 func (tx *tx) operation(acct *account, e *pb.Entry) (*pb.Result, error) {
-	if op := e.GetCreateAccount(); op != nil {
+	if op := e.GetCreateAccount(); op != nil && acct.actor == "" {
 		return tx.createAccount(acct, op)
 	}
 	if !acct.exists {
 		return refuse(pb.Code_CODE_NO_ACCOUNT, "no such account"), nil
+	}
+	if acct.actor != "" && ownersOnly(e) {
+		return noPermission(), nil
 	}
 	switch op := e.GetOp().(type) {
 	case *pb.Entry_SetCredentials:
@@ -271,7 +280,11 @@ func (tx *tx) operation(acct *account, e *pb.Entry) (*pb.Result, error) {
 	case *pb.Entry_SetQuota:
 		return tx.setQuota(acct, op.SetQuota)
 	case *pb.Entry_SetMetadata:
-		return tx.setMetadata(acct, e.GetActor(), op.SetMetadata)
+		return tx.setMetadata(acct, acct.actor, op.SetMetadata)
+	case *pb.Entry_SetAcl:
+		return tx.setACL(acct, op.SetAcl)
+	case *pb.Entry_NoteShare:
+		return tx.noteShare(acct, op.NoteShare)
 	}
 	return refuse(pb.Code_CODE_INVALID, "unknown operation"), nil
 }

@@ -45,13 +45,19 @@ func (tx *tx) createMailbox(a *account, op *pb.CreateMailboxOp) (*pb.Result, err
 	if !ok {
 		return refuse(pb.Code_CODE_USE_ATTR, "unknown special use"), nil
 	}
+	if use != "" && a.actor != "" {
+		return refuse(pb.Code_CODE_USE_ATTR, "special uses are the owner's to give"), nil
+	}
+	if refusal, err := tx.mayCreate(a, name); err != nil || refusal != nil {
+		return refusal, err
+	}
 	old, err := tx.mailboxByName(a, name)
 	if err != nil {
 		return nil, err
 	}
 	switch {
 	case old != nil:
-		return refuse(pb.Code_CODE_MAILBOX_EXISTS, "the mailbox exists"), nil
+		return tx.taken(a, old, "the mailbox exists")
 	case a.rec.mailboxes >= maxMailboxes:
 		return refuse(pb.Code_CODE_LIMIT, "too many mailboxes"), nil
 	}
@@ -79,8 +85,15 @@ func (tx *tx) createMailbox(a *account, op *pb.CreateMailboxOp) (*pb.Result, err
 			return refuse(pb.Code_CODE_LIMIT, "too many annotations"), nil
 		}
 	}
+	parent, err := tx.superior(a, name)
+	if err != nil {
+		return nil, err
+	}
 	m := tx.newMailbox(a, name, op.GetUidValiditySeed(), use)
 	if err := tx.name(a, m); err != nil {
+		return nil, err
+	}
+	if err := tx.inheritACL(a, parent, m); err != nil {
 		return nil, err
 	}
 	if use != "" {
@@ -117,17 +130,17 @@ func (tx *tx) useTaken(a *account, use string) (bool, error) {
 func (tx *tx) deleteMailbox(a *account, op *pb.DeleteMailboxOp) (*pb.Result, error) {
 	name, ok := canonName(op.GetName())
 	if !ok {
-		return refuse(pb.Code_CODE_NO_MAILBOX, "no such mailbox"), nil
-	}
-	if name == Inbox {
-		return refuse(pb.Code_CODE_INVALID_NAME, "INBOX cannot be deleted"), nil
+		return noMailbox(), nil
 	}
 	m, err := tx.mailboxByName(a, name)
 	if err != nil {
 		return nil, err
 	}
-	if m == nil {
-		return refuse(pb.Code_CODE_NO_MAILBOX, "no such mailbox"), nil
+	if refusal, err := tx.may(a, m, imapnum.RightDelete); err != nil || refusal != nil {
+		return refusal, err
+	}
+	if name == Inbox {
+		return refuse(pb.Code_CODE_INVALID_NAME, "INBOX cannot be deleted"), nil
 	}
 	modSeq := a.take()
 	a.changed[m.id], a.list = true, true
@@ -138,6 +151,7 @@ func (tx *tx) deleteMailbox(a *account, op *pb.DeleteMailboxOp) (*pb.Result, err
 	for _, key := range [][]byte{
 		a.space.Bytes(keys.Name, []byte(name)),
 		a.space.ID(keys.Mailbox, uint64(m.id)),
+		a.space.ID(keys.ACL, uint64(m.id)),
 	} {
 		if err := tx.del(key); err != nil {
 			return nil, err
@@ -156,7 +170,7 @@ func (tx *tx) deleteMailbox(a *account, op *pb.DeleteMailboxOp) (*pb.Result, err
 func (tx *tx) renameMailbox(a *account, op *pb.RenameMailboxOp) (*pb.Result, error) {
 	from, ok := canonName(op.GetFrom())
 	if !ok {
-		return refuse(pb.Code_CODE_NO_MAILBOX, "no such mailbox"), nil
+		return noMailbox(), nil
 	}
 	to, ok := canonName(op.GetTo())
 	if !ok || strings.HasPrefix(to, from+Separator) && from != Inbox {
@@ -166,15 +180,18 @@ func (tx *tx) renameMailbox(a *account, op *pb.RenameMailboxOp) (*pb.Result, err
 	if err != nil {
 		return nil, err
 	}
-	if m == nil {
-		return refuse(pb.Code_CODE_NO_MAILBOX, "no such mailbox"), nil
+	if refusal, err := tx.may(a, m, imapnum.RightDelete); err != nil || refusal != nil {
+		return refusal, err
+	}
+	if refusal, err := tx.mayCreate(a, to); err != nil || refusal != nil {
+		return refusal, err
 	}
 	old, err := tx.mailboxByName(a, to)
 	if err != nil {
 		return nil, err
 	}
 	if old != nil {
-		return refuse(pb.Code_CODE_MAILBOX_EXISTS, "the new name exists"), nil
+		return tx.taken(a, old, "the new name exists")
 	}
 	if from == Inbox {
 		return tx.renameInbox(a, m, to, op.GetUidValiditySeed())
@@ -226,7 +243,8 @@ func (tx *tx) family(a *account, from, to string) ([]*mailbox, *pb.Result, error
 			return nil, nil, err
 		}
 		if old != nil && !slices.Contains(names, target) {
-			return nil, refuse(pb.Code_CODE_MAILBOX_EXISTS, "an inferior mailbox's new name exists"), nil
+			refusal, err := tx.taken(a, old, "an inferior mailbox's new name exists")
+			return nil, refusal, err
 		}
 		m, err := tx.mailboxByName(a, name)
 		if err != nil {
@@ -259,6 +277,10 @@ func (tx *tx) renameInbox(a *account, inbox *mailbox, to string, seed uint32) (*
 	if err := tx.name(a, m); err != nil {
 		return nil, err
 	}
+	// The rights on the messages stay as they are (RFC 4314, 4, RENAME).
+	if err := tx.inheritACL(a, inbox, m); err != nil {
+		return nil, err
+	}
 	if err := tx.copyMetadata(a, use, copied, m.id); err != nil {
 		return nil, err
 	}
@@ -266,7 +288,7 @@ func (tx *tx) renameInbox(a *account, inbox *mailbox, to string, seed uint32) (*
 	if err != nil {
 		return nil, err
 	}
-	if _, err := tx.transfer(a, inbox, m, msgs, true); err != nil {
+	if _, err := tx.transfer(a, inbox, m, msgs, transferOptions{move: true, mask: maskOf(imapnum.AllRights)}); err != nil {
 		return nil, err
 	}
 	return &pb.Result{Code: pb.Code_CODE_OK, ModSeq: uint64(a.take()), MailboxId: uint64(m.id), UidValidity: m.info.GetUidValidity()}, nil

@@ -207,10 +207,19 @@ func (tx *tx) metadataChanges(a *account, actor string, op *pb.SetMetadataOp) ([
 		if m, err = tx.mailboxByName(a, name); err != nil {
 			return nil, nil, err
 		}
-		if m == nil {
-			return nil, refuse(pb.Code_CODE_NO_MAILBOX, "no such mailbox"), nil
+		if refusal, err := tx.may(a, m, imapnum.RightLookup); err != nil || refusal != nil {
+			return nil, refusal, err
+		}
+		rights, err := tx.rights(a, m)
+		if err != nil {
+			return nil, nil, err
+		}
+		if !MayAnnotate(rights) {
+			return nil, noPermission(), nil
 		}
 		mailbox = m.id
+	} else if a.actor != "" {
+		return nil, noPermission(), nil
 	}
 	if len(op.GetEntries()) > maxMetadataSet {
 		return nil, refuse(pb.Code_CODE_LIMIT, "too many annotations at once"), nil

@@ -25,6 +25,8 @@ const (
 	maxKeywords       = 1000 // in a mailbox's table
 	maxKeyword        = 255  // octets
 	maxAppendMessages = 1000 // in one entry
+	maxACL            = 200  // identifiers in a mailbox's access control list
+	maxSharedBy       = 1000 // accounts noted to share mailboxes with one
 
 	maxMetadataSet    = 1000    // annotations in one entry
 	maxMetadataScope  = 100     // of one mailbox: shared, and private ones of each actor

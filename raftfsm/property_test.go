@@ -33,6 +33,7 @@ type pair struct {
 	shortened map[uint64]bool
 	delivered []*pb.Entry
 	over      model.Resource // for which the step's last request was refused
+	shared    bool           // much of it is, with others
 	names     []string       // from which mailboxes are drawn: few make long histories
 }
 
@@ -41,13 +42,14 @@ var session = []byte("0123456789abcdef")
 // do applies an entry under the session's next request id.
 func (p *pair) do(e *pb.Entry) *pb.Result {
 	p.seq++
-	e.Account, e.Version = alice, EntryVersion
+	e.Account, e.Actor, e.Version = alice, p.model.Actor, EntryVersion
 	e.Request = &pb.RequestId{Session: session, Sequence: p.seq}
 	p.m.time += 1e9
 	e.Time = p.m.time
 	p.last = e
 	p.res = p.apply(e)
 	p.refusedFor(p.res)
+	p.refusedAlike()
 	return p.res
 }
 
@@ -124,7 +126,13 @@ func (p *pair) step() {
 
 func (p *pair) act() {
 	ok := pb.Code_CODE_OK
-	switch rapid.SampledFrom([]string{"append", "append", "append", "replace", "store", "store", "expunge", "churn", "churn", "copy", "copy", "create", "delete", "rename", "subscribe", "repeat", "deliver again", "garbage", "annotate", "annotate", "compact", "compact", "collect", "limit"}).Draw(p.T, "step") {
+	steps := []string{"append", "append", "append", "replace", "store", "store", "expunge", "churn", "churn", "copy", "copy", "create", "delete", "rename", "subscribe", "grant", "grant", "share", "meddle", "repeat", "deliver again", "garbage", "annotate", "annotate", "compact", "compact", "collect", "limit"}
+	if p.shared && rapid.Bool().Draw(p.T, "by rights") {
+		steps = byRights
+	}
+	step := rapid.SampledFrom(steps).Draw(p.T, "step")
+	p.actFor(step)
+	switch step {
 	case "append":
 		name, flags := p.name(), p.flags()
 		e := p.m.mail(name, flags...)
@@ -143,7 +151,7 @@ func (p *pair) act() {
 				p.stage(msg)
 			}
 		}
-		if rapid.Bool().Draw(p.T, "delivery") {
+		if p.model.Actor == "" && rapid.Bool().Draw(p.T, "delivery") {
 			e.GetAppend().DeliveryId = fmt.Appendf(nil, "%032d", p.m.body)
 		}
 		want := p.model.Append(name, flags, ids...)
@@ -190,6 +198,9 @@ func (p *pair) act() {
 		p.equal("stored", numbers(res.GetUids()), changed)
 		p.equal("modified", numbers(res.GetSourceUids()), left)
 		p.equal("overtaken", numbers(res.GetOvertaken()), overtaken)
+		if p.model.Refused != "" {
+			return
+		}
 		p.equal("before", res.GetBeforeModSeq(), before)
 		var states, want []string
 		for _, s := range res.GetStates() {
@@ -209,8 +220,14 @@ func (p *pair) act() {
 		if rapid.Bool().Draw(p.T, "uid expunge") {
 			only = append([]uint32{}, p.uids(m)...)
 			op.Uids = uidSet(only)
+			op.UndeletedToo = rapid.Bool().Draw(p.T, "undeleted too")
 		}
-		want := p.model.Expunge(m, only)
+		var want []uint32
+		if op.GetUndeletedToo() {
+			want = p.model.Remove(m, only)
+		} else {
+			want = p.model.Expunge(m, only)
+		}
 		res := p.do(&pb.Entry{Op: &pb.Entry_Expunge{Expunge: op}})
 		p.equal("expunged", numbers(res.GetUids()), want)
 	case "churn":
@@ -285,6 +302,14 @@ func (p *pair) act() {
 		p.annotate()
 	case "limit":
 		p.limit()
+	case "grant":
+		p.grant()
+	case "share":
+		owner, on := rapid.SampledFrom([]string{bob, carol}).Draw(p.T, "owner"), rapid.Bool().Draw(p.T, "on")
+		p.model.Share(owner, on)
+		p.do(&pb.Entry{Op: &pb.Entry_NoteShare{NoteShare: &pb.NoteShareOp{Owner: owner, Shared: on}}})
+	case "meddle":
+		p.meddle()
 	case "compact":
 		_, m := p.mailbox()
 		p.shortened[m.ID] = true
@@ -346,6 +371,7 @@ func (p *pair) compare() {
 	slices.Sort(names)
 	p.equal("mailboxes", names, slices.Sorted(maps.Keys(p.model.Mailboxes)))
 	p.equal("subscriptions", subscriptions, slices.Sorted(maps.Keys(p.model.Subscribed)))
+	p.compareShares(a)
 	for name, want := range p.model.Mailboxes {
 		box, err := a.MailboxByName(name)
 		if err != nil {
@@ -406,6 +432,7 @@ func (p *pair) compareMailbox(name string, box *Mailbox, want *model.Mailbox) {
 	}
 	p.equal(name+": UIDs", numbers(packed(uids)), here)
 	p.compareFlags(name, box, want)
+	p.compareRights(name, box, want)
 	for since := uint64(0); since <= p.model.ModSeq; since++ {
 		var changed []string
 		vanished, err := box.Changes(Since{ModSeq: imapnum.ModSeq(since)}, func(s *pb.MessageState) error {
@@ -510,12 +537,15 @@ func (f *FSM) hashForTest(t interface{ Fatal(...any) }) string {
 // bring back.
 func TestEqualsModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		p := &pair{T: rt, m: newMachine(t), model: model.New(7), hashes: map[uint64]string{}, shortened: map[uint64]bool{}, names: someNames}
+		p := &pair{T: rt, m: newMachine(t), model: newModel(), hashes: map[uint64]string{}, shortened: map[uint64]bool{}, names: someNames}
 		if rapid.Bool().Draw(rt, "few mailboxes") {
 			p.names = someNames[:2]
 		}
 		defer func() { _ = p.m.db.Close(); p.m.db = nil }()
 		p.do(newAccount())
+		if rapid.Bool().Draw(rt, "shared") {
+			p.share()
+		}
 		for range rapid.IntRange(1, 60).Draw(rt, "steps") {
 			p.step()
 			switch rapid.IntRange(0, 12).Draw(rt, "restart") {

@@ -16,6 +16,13 @@ func (tx *tx) replaceMessage(a *account, op *pb.ReplaceOp) (*pb.Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	if src != nil {
+		// Those of APPEND, STORE and EXPUNGE (RFC 8508, 4.1).
+		const need = imapnum.RightRead | imapnum.RightDeleted | imapnum.RightExpunge
+		if refusal, err := tx.may(a, src, need); err != nil || refusal != nil {
+			return refusal, err
+		}
+	}
 	var msgs []message
 	if src != nil && op.GetUid() != 0 {
 		if msgs, err = tx.messages(a, src, imapnum.SetOf(imapnum.UID(op.GetUid()))); err != nil {

@@ -107,6 +107,8 @@ func (x *transcript) run(c *command) (out string) {
 			out = x.annotations()
 		case "quota":
 			out = quotaLine(x.acct.Quota())
+		case "rights":
+			out = x.rights(x.box(c))
 		default:
 			out = x.apply(x.request(c))
 		}
@@ -119,7 +121,7 @@ func (x *transcript) request(c *command) *pb.Entry {
 	x.sequence = uint64(c.number("sequence", int64(x.sequence)+1))
 	x.time += 1e9
 	e := x.entry(c)
-	e.Version, e.Account, e.Time = EntryVersion, alice, x.time
+	e.Version, e.Account, e.Actor, e.Time = EntryVersion, alice, c.arg("actor", ""), x.time
 	e.Request = &pb.RequestId{Session: session, Sequence: x.sequence}
 	x.last = e
 	return e
@@ -170,7 +172,7 @@ func (x *transcript) entry(c *command) *pb.Entry {
 		}
 		return &pb.Entry{Op: &pb.Entry_Store{Store: op}}
 	case "expunge":
-		return &pb.Entry{Op: &pb.Entry_Expunge{Expunge: &pb.ExpungeOp{MailboxId: id(), Uids: set()}}}
+		return &pb.Entry{Op: &pb.Entry_Expunge{Expunge: &pb.ExpungeOp{MailboxId: id(), Uids: set(), UndeletedToo: text("undeleted") != ""}}}
 	case "copy", "move":
 		return &pb.Entry{Op: &pb.Entry_Copy{Copy: &pb.CopyOp{MailboxId: id(), Uids: set(), Destination: text("to"), Move: c.name == "move"}}}
 	case "replace":
@@ -194,6 +196,10 @@ func (x *transcript) entry(c *command) *pb.Entry {
 			op.Only = append(op.Only, pb.QuotaResource(pb.QuotaResource_value["QUOTA_RESOURCE_"+name]))
 		}
 		return &pb.Entry{Op: &pb.Entry_SetQuota{SetQuota: op}}
+	case "grant":
+		return grant(c.arg("box", "INBOX"), text("to"), text("rights"))
+	case "note-share", "forget-share":
+		return &pb.Entry{Op: &pb.Entry_NoteShare{NoteShare: &pb.NoteShareOp{Owner: text("owner"), Shared: c.name == "note-share"}}}
 	case "collect":
 		before := c.number("before", x.time/1e9) * 1e9
 		return &pb.Entry{Op: &pb.Entry_Collect{Collect: &pb.CollectOp{
@@ -277,6 +283,24 @@ func (x *transcript) box(c *command) *Mailbox {
 		c.fatalf("%s: %v", name, err)
 	}
 	return box
+}
+
+// rights shows the access control list and what comes of it for those in it.
+func (x *transcript) rights(m *Mailbox) string {
+	acl, err := m.ACL()
+	if err != nil {
+		x.t.Fatal(err)
+	}
+	var b strings.Builder
+	for _, e := range acl.GetEntries() {
+		name := strings.TrimPrefix(e.GetIdentifier(), "-")
+		have, err := m.Rights(name)
+		if err != nil {
+			x.t.Fatal(err)
+		}
+		fmt.Fprintf(&b, "%s %s (%s has %s)\n", e.GetIdentifier(), imapnum.Rights(e.GetRights()), name, cmp.Or(have.String(), "none"))
+	}
+	return cmp.Or(b.String(), "none\n")
 }
 
 func (x *transcript) list() string {

@@ -34,6 +34,8 @@ type account struct {
 	dirty  bool // rec is to be written
 	// boxes are the mailboxes opened, nil for those known not to exist.
 	boxes map[imapnum.MailboxID]*mailbox
+	// actor is on whose behalf the current entry is; empty: the owner's.
+	actor string
 	// modSeq is what the current entry has taken, 0 if it has not yet.
 	modSeq imapnum.ModSeq
 

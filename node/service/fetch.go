@@ -134,6 +134,8 @@ func (f *fetcher) fill(v *raftfsm.View) (more bool, err error) {
 		return false, err
 	}
 	if f.body != nil {
+		// It is finished whatever has become of the mailbox, and of the actor's rights:
+		// the client has been told how long it is.
 		if err := f.rest(a); err != nil {
 			return false, err
 		}
@@ -143,6 +145,9 @@ func (f *fetcher) fill(v *raftfsm.View) (more bool, err error) {
 	}
 	m, err := a.MailboxByID(imapnum.MailboxID(f.req.GetMailboxId()))
 	if err != nil {
+		return false, err
+	}
+	if err := allow(m, f.req.GetRoute(), imapnum.RightRead); err != nil {
 		return false, err
 	}
 	if !f.started {

@@ -26,6 +26,9 @@ func (s *storeServer) GetFlags(ctx context.Context, req *pb.GetFlagsRequest) (*p
 	if err != nil {
 		return nil, readError("mailbox", err)
 	}
+	if err := allow(m, req.GetRoute(), imapnum.RightRead); err != nil {
+		return nil, err
+	}
 	sets, err := m.FlagSets(uids)
 	if err != nil {
 		return nil, readError("flags", err)

@@ -10,6 +10,9 @@ import (
 
 // GetAccount implements StoreService.
 func (s *storeServer) GetAccount(ctx context.Context, req *pb.GetAccountRequest) (*pb.GetAccountResponse, error) {
+	if err := ownerOnly(req.GetRoute()); err != nil {
+		return nil, err
+	}
 	_, v, err := s.read(ctx, req.GetRoute(), req.GetLevel())
 	if err != nil {
 		return nil, err
@@ -43,9 +46,19 @@ func (s *storeServer) ListMailboxes(ctx context.Context, req *pb.ListMailboxesRe
 		return nil, readError("mailboxes", err)
 	}
 	index, _ := v.Applied()
-	return &pb.ListMailboxesResponse{
-		AppliedIndex: index, ModSeq: uint64(a.ModSeq()), Mailboxes: boxes, Subscriptions: subscriptions,
-	}, nil
+	resp := &pb.ListMailboxesResponse{AppliedIndex: index, ModSeq: uint64(a.ModSeq())}
+	if foreign(req.GetRoute()) {
+		resp.Mailboxes, err = visible(a, req.GetRoute(), boxes)
+		return resp, err
+	}
+	for _, info := range boxes {
+		info.Rights = uint32(imapnum.AllRights)
+	}
+	resp.Mailboxes, resp.Subscriptions = boxes, subscriptions
+	if resp.SharedBy, err = a.SharedBy(); err != nil {
+		return nil, readError("who shares mailboxes", err)
+	}
+	return resp, nil
 }
 
 // OpenMailbox implements StoreService.
@@ -61,6 +74,9 @@ func (s *storeServer) OpenMailbox(req *pb.OpenMailboxRequest, stream pb.StoreSer
 	defer v.Close()
 	m, err := mailbox(v, req.GetRoute(), req.GetMailboxId(), req.GetName())
 	if err != nil {
+		return err
+	}
+	if err := allow(m, req.GetRoute(), imapnum.RightRead); err != nil {
 		return err
 	}
 	uids, err := m.UIDs()
@@ -96,6 +112,9 @@ func (s *storeServer) Changes(req *pb.ChangesRequest, stream pb.StoreService_Cha
 	defer v.Close()
 	m, err := mailbox(v, req.GetRoute(), req.GetMailboxId(), "")
 	if err != nil {
+		return err
+	}
+	if err := allow(m, req.GetRoute(), imapnum.RightRead); err != nil {
 		return err
 	}
 	index, _ := v.Applied()

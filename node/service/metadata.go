@@ -72,7 +72,12 @@ func (r *metadataReader) mailbox() error {
 		if err != nil {
 			return readError("mailbox", err)
 		}
+		if err := r.allow(m); err != nil {
+			return err
+		}
 		of.Mailbox, of.MailboxId = m.Info().GetName(), m.Info().GetId()
+	} else if err := ownerOnly(r.req.GetRoute()); err != nil {
+		return err
 	}
 	names, depth := r.req.GetEntries(), r.req.GetDepth()
 	if len(names) == 0 {
@@ -102,6 +107,7 @@ func (r *metadataReader) all() error {
 	}
 	var id imapnum.MailboxID
 	var mailbox string
+	var hidden bool // from the actor
 	err := r.a.AllMetadata(r.req.GetRoute().GetActor(), func(of imapnum.MailboxID, e *pb.MetadataEntry) (bool, error) {
 		if len(wanted) > 0 && !r.wants(wanted, e.GetName()) {
 			return true, nil
@@ -111,7 +117,14 @@ func (r *metadataReader) all() error {
 			if err != nil {
 				return false, err
 			}
-			id, mailbox = of, m.Info().GetName()
+			have, err := m.Rights(r.req.GetRoute().GetActor())
+			if err != nil {
+				return false, err
+			}
+			id, mailbox, hidden = of, m.Info().GetName(), !raftfsm.MayAnnotate(have)
+		}
+		if hidden || of == 0 && foreign(r.req.GetRoute()) {
+			return true, nil
 		}
 		return true, r.add(mailbox, uint64(id), e)
 	})
@@ -119,6 +132,18 @@ func (r *metadataReader) all() error {
 		return readError("annotations", err)
 	}
 	return nil
+}
+
+// allow checks that the request's actor may read a mailbox's annotations.
+func (r *metadataReader) allow(m *raftfsm.Mailbox) error {
+	have, err := m.Rights(r.req.GetRoute().GetActor())
+	switch {
+	case err != nil:
+		return readError("rights", err)
+	case raftfsm.MayAnnotate(have):
+		return nil
+	}
+	return denied(have, imapnum.AllRights)
 }
 
 // wants reports whether an annotation is one that was asked for, or so many

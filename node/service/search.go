@@ -60,6 +60,9 @@ func (s *storeServer) Search(ctx context.Context, req *pb.SearchRequest) (*pb.Se
 	if err != nil {
 		return nil, readError("mailbox", err)
 	}
+	if err := allow(m, req.GetRoute(), imapnum.RightRead); err != nil {
+		return nil, err
+	}
 	res, err := search.Run(ctx, key, searchable{m, a}, time.Now())
 	switch {
 	case errors.Is(err, search.ErrKey):

@@ -109,8 +109,8 @@ func (s *storeServer) Propose(ctx context.Context, req *pb.ProposeRequest) (*pb.
 		return nil, err
 	}
 	e := req.GetEntry()
-	if e.GetOp() == nil || e.GetAccount() != req.GetRoute().GetAccount() {
-		return nil, invalid("entry without operation, or of another account than its route")
+	if e.GetOp() == nil || e.GetAccount() != req.GetRoute().GetAccount() || e.GetActor() != req.GetRoute().GetActor() {
+		return nil, invalid("entry without operation, or of another account or actor than its route")
 	}
 	if why := s.host.ReadOnly(); why != "" {
 		return nil, failure(codes.Unavailable, &pb.ErrorDetail{Kind: pb.ErrorDetail_KIND_READ_ONLY}, why)
@@ -126,6 +126,9 @@ func (s *storeServer) Propose(ctx context.Context, req *pb.ProposeRequest) (*pb.
 func (s *storeServer) route(r *pb.Route) (*Shard, error) {
 	if name, err := imapnum.AccountName(r.GetAccount()); err != nil || name != r.GetAccount() {
 		return nil, invalid("route without a normalised account name")
+	}
+	if name, err := imapnum.AccountName(r.GetActor()); r.GetActor() != "" && (err != nil || name != r.GetActor()) {
+		return nil, invalid("route without a normalised actor")
 	}
 	m := s.host.Map()
 	if m == nil {

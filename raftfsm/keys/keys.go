@@ -34,7 +34,9 @@ const (
 	Email       Kind = 'e' // content record: email id(8)
 	EmailRefs   Kind = 'f' // references to it: email id(8)
 	Message     Kind = 'g' // message record: mailbox(8) uid(4)
+	SharedBy    Kind = 'h' // who may share mailboxes with the account: owner's name
 	Thread      Kind = 'i' // messages by Message-ID: hash(16) thread id(8) email id(8)
+	ACL         Kind = 'l' // access control list: mailbox(8)
 	Mailbox     Kind = 'm' // mailbox record: mailbox(8)
 	Name        Kind = 'n' // mailbox id by name
 	Metadata    Kind = 'o' // annotation: mailbox(8) then see Space.Metadata
@@ -113,13 +115,13 @@ func (s Space) Kind(k Kind) (start, end []byte) {
 }
 
 // ID returns the key of a kind that is followed by one id: Mailbox, Email,
-// EmailRefs.
+// EmailRefs, ACL.
 func (s Space) ID(k Kind, id uint64) []byte {
 	return binary.BigEndian.AppendUint64(s.Key(k), id)
 }
 
 // Bytes returns the key of a kind that is followed by octets as they are: Name,
-// Subscribed, Session, Upload, Delivery.
+// Subscribed, Session, Upload, Delivery, SharedBy.
 func (s Space) Bytes(k Kind, b []byte) []byte { return s.Key(k, b...) }
 
 // UID returns the key of a kind that is followed by a mailbox and a UID:

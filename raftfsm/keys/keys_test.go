@@ -37,8 +37,10 @@ func TestLayoutIsFixed(t *testing.T) {
 		prefix + "6f000000000000000773" + "2f61":                                    s.Metadata(MetadataScope{Mailbox: 7, Shared: true}, "/a"),
 		prefix + "6f000000000000000770" + "00" + "2f61":                             s.Metadata(MetadataScope{Mailbox: 7}, "/a"),
 		prefix + "6f000000000000000770" + "0162" + "2f61":                           s.Metadata(MetadataScope{Mailbox: 7, Actor: "b"}, "/a"),
-		prefix + "70":     s.Key(MetadataUse),
-		prefix + "76c3a4": s.Bytes(Subscribed, []byte("ä")),
+		prefix + "6c0000000000000007":                                               s.ID(ACL, 7),
+		prefix + "6862":                                                             s.Bytes(SharedBy, []byte("b")),
+		prefix + "70":                                                               s.Key(MetadataUse),
+		prefix + "76c3a4":                                                           s.Bytes(Subscribed, []byte("ä")),
 	} {
 		if hex.EncodeToString(got) != want {
 			t.Errorf("got  %x\nwant %s", got, want)

@@ -27,6 +27,7 @@ type Mailbox struct {
 	// Gone is every message that was ever expunged: UID and the modseq of that.
 	Gone        map[uint32]uint64
 	Annotations map[string]Annotation // by name
+	ACL         map[string]string     // letters of rights by identifier
 	// words are the keywords in the spelling in which they were first used.
 	words []string
 }
@@ -51,12 +52,16 @@ type Account struct {
 	uidValidity uint32
 	Annotations map[string]Annotation // of the account itself
 	AnnotatedAt uint64                // modseq of the last change of an annotation
+	// Owner is the account's name, Actor whom the operations are for; "" is the
+	// owner. Refused is why the last one was refused for want of rights.
+	Owner, Actor, Refused string
+	SharedBy              map[string]bool
 }
 
 // New returns an account with its INBOX, as CreateAccount makes it.
 func New(seed uint32) *Account {
 	a := &Account{Mailboxes: map[string]*Mailbox{}, Subscribed: map[string]bool{}, IDs: map[string][]string{}, Annotations: map[string]Annotation{},
-		Sizes: map[string]uint64{}, Limits: map[Resource]uint64{}}
+		Sizes: map[string]uint64{}, Limits: map[Resource]uint64{}, SharedBy: map[string]bool{}}
 	a.ModSeq = 1
 	a.addMailbox("INBOX", seed)
 	return a
@@ -65,24 +70,24 @@ func New(seed uint32) *Account {
 func (a *Account) addMailbox(name string, seed uint32) *Mailbox {
 	a.lastID++
 	a.uidValidity = max(a.uidValidity+1, seed)
-	m := &Mailbox{ID: a.lastID, UIDValidity: a.uidValidity, UIDNext: 1, HighestModSeq: a.ModSeq, Gone: map[uint32]uint64{}, Annotations: map[string]Annotation{}}
+	m := &Mailbox{ID: a.lastID, UIDValidity: a.uidValidity, UIDNext: 1, HighestModSeq: a.ModSeq, Gone: map[uint32]uint64{}, Annotations: map[string]Annotation{}, ACL: map[string]string{}}
 	a.Mailboxes[name] = m
 	return m
 }
 
 // Create makes a mailbox; false if the name is taken, or there is no room.
 func (a *Account) Create(name string, seed uint32) bool {
-	if a.Mailboxes[name] != nil || !a.fits(0, 0, 1) {
+	if !a.mayCreate(name) || !a.fits(0, 0, 1) {
 		return false
 	}
 	a.ModSeq++
-	a.addMailbox(name, seed)
+	a.addMailbox(name, seed).inherit(a.above(name))
 	return true
 }
 
 // Delete removes a mailbox; false if there is none or it is INBOX.
 func (a *Account) Delete(name string) bool {
-	if name == "INBOX" || a.Mailboxes[name] == nil {
+	if !a.may(a.Mailboxes[name], "x") || name == "INBOX" {
 		return false
 	}
 	a.ModSeq++
@@ -96,7 +101,7 @@ func (a *Account) Delete(name string) bool {
 // Rename renames a mailbox and what lies below it; of INBOX it moves the
 // messages.
 func (a *Account) Rename(from, to string, seed uint32) bool {
-	if a.Mailboxes[from] == nil || a.Mailboxes[to] != nil || from != "INBOX" && strings.HasPrefix(to, from+"/") {
+	if a.Refused = ""; from != "INBOX" && strings.HasPrefix(to, from+"/") || !a.may(a.Mailboxes[from], "x") || !a.mayCreate(to) {
 		return false
 	}
 	if from == "INBOX" {
@@ -106,6 +111,7 @@ func (a *Account) Rename(from, to string, seed uint32) bool {
 		a.ModSeq++
 		m := a.addMailbox(to, seed)
 		inbox := a.Mailboxes["INBOX"]
+		m.inherit(inbox)
 		a.copyAnnotations(inbox, m)
 		for _, msg := range slices.Clone(inbox.Messages) {
 			a.insert(m, msg.Flags, msg.Body)
@@ -180,7 +186,7 @@ func (m *Mailbox) spell(flags []string) []string {
 // there is no such mailbox, or no room for all.
 func (a *Account) Append(name string, flags []string, bodies ...string) []uint32 {
 	m := a.Mailboxes[name]
-	if m == nil || !a.fits(a.sizeOf(bodies...), len(bodies), 0) {
+	if !a.may(m, "i") || !a.fits(a.sizeOf(bodies...), len(bodies), 0) {
 		return nil
 	}
 	return a.add(m, flags, bodies)
@@ -188,6 +194,7 @@ func (a *Account) Append(name string, flags []string, bodies ...string) []uint32
 
 func (a *Account) add(m *Mailbox, flags []string, bodies []string) []uint32 {
 	a.ModSeq++
+	flags = a.mayFlags(m, flags)
 	var uids []uint32
 	for _, b := range bodies {
 		a.thread(b)
@@ -200,9 +207,12 @@ func (a *Account) add(m *Mailbox, flags []string, bodies []string) []uint32 {
 // modseq, and returns the new UID; 0 if the mailbox or the message is not there, or no room
 // for what is more than before.
 func (a *Account) Replace(m *Mailbox, uid uint32, name string, flags []string, body string) uint32 {
+	if !a.may(m, "ret") {
+		return 0
+	}
 	i := slices.IndexFunc(m.Messages, func(msg Message) bool { return msg.UID == uid })
 	into := a.Mailboxes[name]
-	if i < 0 || into == nil || !a.fits(a.sizeOf(body)-a.sizeOf(m.Messages[i].Body), 0, 0) {
+	if i < 0 || !a.may(into, "i") || !a.fits(a.sizeOf(body)-a.sizeOf(m.Messages[i].Body), 0, 0) {
 		return 0
 	}
 	uids := a.add(into, flags, []string{body})
@@ -214,6 +224,11 @@ func (a *Account) Replace(m *Mailbox, uid uint32, name string, flags []string, b
 // nil or the condition, known the MODSEQ that the caller is at. Returned are the
 // messages changed, those left, and those changed that were newer than known.
 func (a *Account) Store(m *Mailbox, uids []uint32, mode string, flags []string, unchangedSince *uint64, known uint64) (changed, left, overtaken []uint32) {
+	if !a.mayStore(m, flags) {
+		return nil, nil, nil
+	}
+	flags = a.mayFlags(m, flags)
+	have := a.rights(m)
 	var todo []int
 	met := false
 	for i, msg := range m.Messages {
@@ -243,7 +258,8 @@ func (a *Account) Store(m *Mailbox, uids []uint32, mode string, flags []string, 
 		var now []string
 		switch mode {
 		case "replace":
-			now = flags
+			kept := slices.DeleteFunc(slices.Clone(msg.Flags), func(f string) bool { return mayFlag(have, f) })
+			now = m.spell(append(kept, flags...))
 		case "add":
 			now = m.spell(append(slices.Clone(msg.Flags), flags...))
 		case "remove":
@@ -266,6 +282,9 @@ func (a *Account) Store(m *Mailbox, uids []uint32, mode string, flags []string, 
 
 // Expunge removes the messages with \Deleted, of uids only unless it is nil.
 func (a *Account) Expunge(m *Mailbox, uids []uint32) []uint32 {
+	if !a.may(m, "re") {
+		return nil
+	}
 	var gone []uint32
 	for _, msg := range m.Messages {
 		if slices.Contains(msg.Flags, `\Deleted`) && (uids == nil || slices.Contains(uids, msg.UID)) {
@@ -284,8 +303,11 @@ func (a *Account) Expunge(m *Mailbox, uids []uint32) []uint32 {
 // Copy copies messages to another mailbox, or moves them; ok is false if it does
 // not exist, or has no room for all.
 func (a *Account) Copy(m *Mailbox, uids []uint32, to string, move bool) (from, into []uint32, ok bool) {
-	dst := a.Mailboxes[to]
-	if dst == nil {
+	dst, need := a.Mailboxes[to], "r"
+	if move {
+		need = "ret"
+	}
+	if !a.may(m, need) || !a.may(dst, "i") {
 		return nil, nil, false
 	}
 	var msgs []Message
@@ -309,7 +331,7 @@ func (a *Account) Copy(m *Mailbox, uids []uint32, to string, move bool) (from, i
 	a.ModSeq++
 	for _, msg := range msgs {
 		from = append(from, msg.UID)
-		into = append(into, a.insert(dst, msg.Flags, msg.Body))
+		into = append(into, a.insert(dst, a.mayFlags(dst, msg.Flags), msg.Body))
 	}
 	if move {
 		for _, uid := range from {

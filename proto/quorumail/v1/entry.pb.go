@@ -178,6 +178,58 @@ func (StoreOp_Mode) EnumDescriptor() ([]byte, []int) {
 	return file_quorumail_v1_entry_proto_rawDescGZIP(), []int{14, 0}
 }
 
+type SetACLOp_Mode int32
+
+const (
+	SetACLOp_MODE_UNSPECIFIED SetACLOp_Mode = 0
+	SetACLOp_MODE_REPLACE     SetACLOp_Mode = 1
+	SetACLOp_MODE_ADD         SetACLOp_Mode = 2
+	SetACLOp_MODE_REMOVE      SetACLOp_Mode = 3
+)
+
+// Enum value maps for SetACLOp_Mode.
+var (
+	SetACLOp_Mode_name = map[int32]string{
+		0: "MODE_UNSPECIFIED",
+		1: "MODE_REPLACE",
+		2: "MODE_ADD",
+		3: "MODE_REMOVE",
+	}
+	SetACLOp_Mode_value = map[string]int32{
+		"MODE_UNSPECIFIED": 0,
+		"MODE_REPLACE":     1,
+		"MODE_ADD":         2,
+		"MODE_REMOVE":      3,
+	}
+)
+
+func (x SetACLOp_Mode) Enum() *SetACLOp_Mode {
+	p := new(SetACLOp_Mode)
+	*p = x
+	return p
+}
+
+func (x SetACLOp_Mode) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SetACLOp_Mode) Descriptor() protoreflect.EnumDescriptor {
+	return file_quorumail_v1_entry_proto_enumTypes[2].Descriptor()
+}
+
+func (SetACLOp_Mode) Type() protoreflect.EnumType {
+	return &file_quorumail_v1_entry_proto_enumTypes[2]
+}
+
+func (x SetACLOp_Mode) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SetACLOp_Mode.Descriptor instead.
+func (SetACLOp_Mode) EnumDescriptor() ([]byte, []int) {
+	return file_quorumail_v1_entry_proto_rawDescGZIP(), []int{21, 0}
+}
+
 // The content of one Raft log entry: commands that were proposed together.
 // They are applied in order, each with its own modseq and result.
 type EntryBatch struct {
@@ -318,6 +370,8 @@ type Entry struct {
 	//	*Entry_SetQuota
 	//	*Entry_SetMetadata
 	//	*Entry_Replace
+	//	*Entry_SetAcl
+	//	*Entry_NoteShare
 	Op            isEntry_Op `protobuf_oneof:"op"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -548,6 +602,24 @@ func (x *Entry) GetReplace() *ReplaceOp {
 	return nil
 }
 
+func (x *Entry) GetSetAcl() *SetACLOp {
+	if x != nil {
+		if x, ok := x.Op.(*Entry_SetAcl); ok {
+			return x.SetAcl
+		}
+	}
+	return nil
+}
+
+func (x *Entry) GetNoteShare() *NoteShareOp {
+	if x != nil {
+		if x, ok := x.Op.(*Entry_NoteShare); ok {
+			return x.NoteShare
+		}
+	}
+	return nil
+}
+
 type isEntry_Op interface {
 	isEntry_Op()
 }
@@ -620,6 +692,14 @@ type Entry_Replace struct {
 	Replace *ReplaceOp `protobuf:"bytes,26,opt,name=replace,proto3,oneof"`
 }
 
+type Entry_SetAcl struct {
+	SetAcl *SetACLOp `protobuf:"bytes,27,opt,name=set_acl,json=setAcl,proto3,oneof"`
+}
+
+type Entry_NoteShare struct {
+	NoteShare *NoteShareOp `protobuf:"bytes,30,opt,name=note_share,json=noteShare,proto3,oneof"`
+}
+
 func (*Entry_CreateAccount) isEntry_Op() {}
 
 func (*Entry_SetCredentials) isEntry_Op() {}
@@ -653,6 +733,10 @@ func (*Entry_SetQuota) isEntry_Op() {}
 func (*Entry_SetMetadata) isEntry_Op() {}
 
 func (*Entry_Replace) isEntry_Op() {}
+
+func (*Entry_SetAcl) isEntry_Op() {}
+
+func (*Entry_NoteShare) isEntry_Op() {}
 
 // Creates an account with its INBOX. Refused with ACCOUNT_EXISTS if it is
 // there already.
@@ -1395,9 +1479,11 @@ func (x *StoreOp) GetKnownModSeq() uint64 {
 // RFC 9051, 6.4.3 and 6.4.9: removes the messages that have \Deleted when the
 // entry is applied; of uids only, if present.
 type ExpungeOp struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	MailboxId     uint64                 `protobuf:"varint,1,opt,name=mailbox_id,json=mailboxId,proto3" json:"mailbox_id,omitempty"`
-	Uids          *UidSet                `protobuf:"bytes,2,opt,name=uids,proto3" json:"uids,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	MailboxId uint64                 `protobuf:"varint,1,opt,name=mailbox_id,json=mailboxId,proto3" json:"mailbox_id,omitempty"`
+	Uids      *UidSet                `protobuf:"bytes,2,opt,name=uids,proto3" json:"uids,omitempty"`
+	// Removes all messages of uids: they have been moved to another account.
+	UndeletedToo  bool `protobuf:"varint,3,opt,name=undeleted_too,json=undeletedToo,proto3" json:"undeleted_too,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1444,6 +1530,13 @@ func (x *ExpungeOp) GetUids() *UidSet {
 		return x.Uids
 	}
 	return nil
+}
+
+func (x *ExpungeOp) GetUndeletedToo() bool {
+	if x != nil {
+		return x.UndeletedToo
+	}
+	return false
 }
 
 // RFC 9051, 6.4.7 and RFC 6851: copies the messages of uids that exist, with
@@ -1768,6 +1861,132 @@ func (x *SetMetadataOp) GetEntries() []*MetadataEntry {
 	return nil
 }
 
+// RFC 4314, 3.1 and 3.2: changes the rights of an identifier in a mailbox's
+// access control list. An identifier without rights is not in the list.
+type SetACLOp struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Mailbox string                 `protobuf:"bytes,1,opt,name=mailbox,proto3" json:"mailbox,omitempty"`
+	// As imapnum.ValidIdentifier has it. The owner's rights cannot be changed.
+	Identifier string        `protobuf:"bytes,2,opt,name=identifier,proto3" json:"identifier,omitempty"`
+	Mode       SetACLOp_Mode `protobuf:"varint,3,opt,name=mode,proto3,enum=quorumail.v1.SetACLOp_Mode" json:"mode,omitempty"`
+	// Bits of imapnum.Rights.
+	Rights        uint32 `protobuf:"varint,4,opt,name=rights,proto3" json:"rights,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetACLOp) Reset() {
+	*x = SetACLOp{}
+	mi := &file_quorumail_v1_entry_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetACLOp) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetACLOp) ProtoMessage() {}
+
+func (x *SetACLOp) ProtoReflect() protoreflect.Message {
+	mi := &file_quorumail_v1_entry_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetACLOp.ProtoReflect.Descriptor instead.
+func (*SetACLOp) Descriptor() ([]byte, []int) {
+	return file_quorumail_v1_entry_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *SetACLOp) GetMailbox() string {
+	if x != nil {
+		return x.Mailbox
+	}
+	return ""
+}
+
+func (x *SetACLOp) GetIdentifier() string {
+	if x != nil {
+		return x.Identifier
+	}
+	return ""
+}
+
+func (x *SetACLOp) GetMode() SetACLOp_Mode {
+	if x != nil {
+		return x.Mode
+	}
+	return SetACLOp_MODE_UNSPECIFIED
+}
+
+func (x *SetACLOp) GetRights() uint32 {
+	if x != nil {
+		return x.Rights
+	}
+	return 0
+}
+
+// Notes in an account that another one shares mailboxes with it, or no longer
+// does. It gives no rights: it tells LIST where to look for them.
+type NoteShareOp struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Owner         string                 `protobuf:"bytes,1,opt,name=owner,proto3" json:"owner,omitempty"`
+	Shared        bool                   `protobuf:"varint,2,opt,name=shared,proto3" json:"shared,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NoteShareOp) Reset() {
+	*x = NoteShareOp{}
+	mi := &file_quorumail_v1_entry_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NoteShareOp) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NoteShareOp) ProtoMessage() {}
+
+func (x *NoteShareOp) ProtoReflect() protoreflect.Message {
+	mi := &file_quorumail_v1_entry_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NoteShareOp.ProtoReflect.Descriptor instead.
+func (*NoteShareOp) Descriptor() ([]byte, []int) {
+	return file_quorumail_v1_entry_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *NoteShareOp) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+func (x *NoteShareOp) GetShared() bool {
+	if x != nil {
+		return x.Shared
+	}
+	return false
+}
+
 // The result of one Entry. It is small, since the state machine remembers it:
 // what changed in detail is read with Changes.
 type Result struct {
@@ -1809,7 +2028,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_quorumail_v1_entry_proto_msgTypes[21]
+	mi := &file_quorumail_v1_entry_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1821,7 +2040,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_entry_proto_msgTypes[21]
+	mi := &file_quorumail_v1_entry_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1834,7 +2053,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_entry_proto_rawDescGZIP(), []int{21}
+	return file_quorumail_v1_entry_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Result) GetCode() Code {
@@ -1938,7 +2157,8 @@ const file_quorumail_v1_entry_proto_rawDesc = "" +
 	"\aentries\x18\x01 \x03(\v2\x13.quorumail.v1.EntryR\aentries\"A\n" +
 	"\tRequestId\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x1a\n" +
-	"\bsequence\x18\x02 \x01(\x04R\bsequence\"\xb1\t\n" +
+	"\bsequence\x18\x02 \x01(\x04R\bsequence\"\xa0\n" +
+	"\n" +
 	"\x05Entry\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\tR\aaccount\x121\n" +
@@ -1962,7 +2182,10 @@ const file_quorumail_v1_entry_proto_rawDesc = "" +
 	"\rcompact_queue\x18\x17 \x01(\v2\x1c.quorumail.v1.CompactQueueOpH\x00R\fcompactQueue\x127\n" +
 	"\tset_quota\x18\x18 \x01(\v2\x18.quorumail.v1.SetQuotaOpH\x00R\bsetQuota\x12@\n" +
 	"\fset_metadata\x18\x19 \x01(\v2\x1b.quorumail.v1.SetMetadataOpH\x00R\vsetMetadata\x123\n" +
-	"\areplace\x18\x1a \x01(\v2\x17.quorumail.v1.ReplaceOpH\x00R\areplaceB\x04\n" +
+	"\areplace\x18\x1a \x01(\v2\x17.quorumail.v1.ReplaceOpH\x00R\areplace\x121\n" +
+	"\aset_acl\x18\x1b \x01(\v2\x16.quorumail.v1.SetACLOpH\x00R\x06setAcl\x12:\n" +
+	"\n" +
+	"note_share\x18\x1e \x01(\v2\x19.quorumail.v1.NoteShareOpH\x00R\tnoteShareB\x04\n" +
 	"\x02op\"\xab\x01\n" +
 	"\x0fCreateAccountOp\x12;\n" +
 	"\vcredentials\x18\x01 \x01(\v2\x19.quorumail.v1.CredentialsR\vcredentials\x12*\n" +
@@ -2026,11 +2249,12 @@ const file_quorumail_v1_entry_proto_rawDesc = "" +
 	"\bMODE_ADD\x10\x02\x12\x0f\n" +
 	"\vMODE_REMOVE\x10\x03B\x12\n" +
 	"\x10_unchanged_sinceB\x10\n" +
-	"\x0e_known_mod_seq\"T\n" +
+	"\x0e_known_mod_seq\"y\n" +
 	"\tExpungeOp\x12\x1d\n" +
 	"\n" +
 	"mailbox_id\x18\x01 \x01(\x04R\tmailboxId\x12(\n" +
-	"\x04uids\x18\x02 \x01(\v2\x14.quorumail.v1.UidSetR\x04uids\"\x87\x01\n" +
+	"\x04uids\x18\x02 \x01(\v2\x14.quorumail.v1.UidSetR\x04uids\x12#\n" +
+	"\rundeleted_too\x18\x03 \x01(\bR\fundeletedToo\"\x87\x01\n" +
 	"\x06CopyOp\x12\x1d\n" +
 	"\n" +
 	"mailbox_id\x18\x01 \x01(\x04R\tmailboxId\x12(\n" +
@@ -2054,7 +2278,22 @@ const file_quorumail_v1_entry_proto_rawDesc = "" +
 	"\x05limit\x18\x03 \x01(\rR\x05limit\"`\n" +
 	"\rSetMetadataOp\x12\x18\n" +
 	"\amailbox\x18\x01 \x01(\tR\amailbox\x125\n" +
-	"\aentries\x18\x02 \x03(\v2\x1b.quorumail.v1.MetadataEntryR\aentries\"\xfe\x03\n" +
+	"\aentries\x18\x02 \x03(\v2\x1b.quorumail.v1.MetadataEntryR\aentries\"\xdc\x01\n" +
+	"\bSetACLOp\x12\x18\n" +
+	"\amailbox\x18\x01 \x01(\tR\amailbox\x12\x1e\n" +
+	"\n" +
+	"identifier\x18\x02 \x01(\tR\n" +
+	"identifier\x12/\n" +
+	"\x04mode\x18\x03 \x01(\x0e2\x1b.quorumail.v1.SetACLOp.ModeR\x04mode\x12\x16\n" +
+	"\x06rights\x18\x04 \x01(\rR\x06rights\"M\n" +
+	"\x04Mode\x12\x14\n" +
+	"\x10MODE_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fMODE_REPLACE\x10\x01\x12\f\n" +
+	"\bMODE_ADD\x10\x02\x12\x0f\n" +
+	"\vMODE_REMOVE\x10\x03\";\n" +
+	"\vNoteShareOp\x12\x14\n" +
+	"\x05owner\x18\x01 \x01(\tR\x05owner\x12\x16\n" +
+	"\x06shared\x18\x02 \x01(\bR\x06shared\"\xfe\x03\n" +
 	"\x06Result\x12&\n" +
 	"\x04code\x18\x01 \x01(\x0e2\x12.quorumail.v1.CodeR\x04code\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x12\x17\n" +
@@ -2104,86 +2343,92 @@ func file_quorumail_v1_entry_proto_rawDescGZIP() []byte {
 	return file_quorumail_v1_entry_proto_rawDescData
 }
 
-var file_quorumail_v1_entry_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_quorumail_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_quorumail_v1_entry_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_quorumail_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_quorumail_v1_entry_proto_goTypes = []any{
 	(Code)(0),                // 0: quorumail.v1.Code
 	(StoreOp_Mode)(0),        // 1: quorumail.v1.StoreOp.Mode
-	(*EntryBatch)(nil),       // 2: quorumail.v1.EntryBatch
-	(*RequestId)(nil),        // 3: quorumail.v1.RequestId
-	(*Entry)(nil),            // 4: quorumail.v1.Entry
-	(*CreateAccountOp)(nil),  // 5: quorumail.v1.CreateAccountOp
-	(*Credentials)(nil),      // 6: quorumail.v1.Credentials
-	(*SetCredentialsOp)(nil), // 7: quorumail.v1.SetCredentialsOp
-	(*DeleteAccountOp)(nil),  // 8: quorumail.v1.DeleteAccountOp
-	(*CreateMailboxOp)(nil),  // 9: quorumail.v1.CreateMailboxOp
-	(*DeleteMailboxOp)(nil),  // 10: quorumail.v1.DeleteMailboxOp
-	(*RenameMailboxOp)(nil),  // 11: quorumail.v1.RenameMailboxOp
-	(*SubscribeOp)(nil),      // 12: quorumail.v1.SubscribeOp
-	(*AppendOp)(nil),         // 13: quorumail.v1.AppendOp
-	(*AppendMessage)(nil),    // 14: quorumail.v1.AppendMessage
-	(*ReplaceOp)(nil),        // 15: quorumail.v1.ReplaceOp
-	(*StoreOp)(nil),          // 16: quorumail.v1.StoreOp
-	(*ExpungeOp)(nil),        // 17: quorumail.v1.ExpungeOp
-	(*CopyOp)(nil),           // 18: quorumail.v1.CopyOp
-	(*PutChunkOp)(nil),       // 19: quorumail.v1.PutChunkOp
-	(*CollectOp)(nil),        // 20: quorumail.v1.CollectOp
-	(*CompactQueueOp)(nil),   // 21: quorumail.v1.CompactQueueOp
-	(*SetMetadataOp)(nil),    // 22: quorumail.v1.SetMetadataOp
-	(*Result)(nil),           // 23: quorumail.v1.Result
-	(*SetQuotaOp)(nil),       // 24: quorumail.v1.SetQuotaOp
-	(*QuotaLimits)(nil),      // 25: quorumail.v1.QuotaLimits
-	(*Email)(nil),            // 26: quorumail.v1.Email
-	(*BodyChunk)(nil),        // 27: quorumail.v1.BodyChunk
-	(*UidSet)(nil),           // 28: quorumail.v1.UidSet
-	(*MetadataEntry)(nil),    // 29: quorumail.v1.MetadataEntry
-	(*MessageState)(nil),     // 30: quorumail.v1.MessageState
-	(QuotaResource)(0),       // 31: quorumail.v1.QuotaResource
+	(SetACLOp_Mode)(0),       // 2: quorumail.v1.SetACLOp.Mode
+	(*EntryBatch)(nil),       // 3: quorumail.v1.EntryBatch
+	(*RequestId)(nil),        // 4: quorumail.v1.RequestId
+	(*Entry)(nil),            // 5: quorumail.v1.Entry
+	(*CreateAccountOp)(nil),  // 6: quorumail.v1.CreateAccountOp
+	(*Credentials)(nil),      // 7: quorumail.v1.Credentials
+	(*SetCredentialsOp)(nil), // 8: quorumail.v1.SetCredentialsOp
+	(*DeleteAccountOp)(nil),  // 9: quorumail.v1.DeleteAccountOp
+	(*CreateMailboxOp)(nil),  // 10: quorumail.v1.CreateMailboxOp
+	(*DeleteMailboxOp)(nil),  // 11: quorumail.v1.DeleteMailboxOp
+	(*RenameMailboxOp)(nil),  // 12: quorumail.v1.RenameMailboxOp
+	(*SubscribeOp)(nil),      // 13: quorumail.v1.SubscribeOp
+	(*AppendOp)(nil),         // 14: quorumail.v1.AppendOp
+	(*AppendMessage)(nil),    // 15: quorumail.v1.AppendMessage
+	(*ReplaceOp)(nil),        // 16: quorumail.v1.ReplaceOp
+	(*StoreOp)(nil),          // 17: quorumail.v1.StoreOp
+	(*ExpungeOp)(nil),        // 18: quorumail.v1.ExpungeOp
+	(*CopyOp)(nil),           // 19: quorumail.v1.CopyOp
+	(*PutChunkOp)(nil),       // 20: quorumail.v1.PutChunkOp
+	(*CollectOp)(nil),        // 21: quorumail.v1.CollectOp
+	(*CompactQueueOp)(nil),   // 22: quorumail.v1.CompactQueueOp
+	(*SetMetadataOp)(nil),    // 23: quorumail.v1.SetMetadataOp
+	(*SetACLOp)(nil),         // 24: quorumail.v1.SetACLOp
+	(*NoteShareOp)(nil),      // 25: quorumail.v1.NoteShareOp
+	(*Result)(nil),           // 26: quorumail.v1.Result
+	(*SetQuotaOp)(nil),       // 27: quorumail.v1.SetQuotaOp
+	(*QuotaLimits)(nil),      // 28: quorumail.v1.QuotaLimits
+	(*Email)(nil),            // 29: quorumail.v1.Email
+	(*BodyChunk)(nil),        // 30: quorumail.v1.BodyChunk
+	(*UidSet)(nil),           // 31: quorumail.v1.UidSet
+	(*MetadataEntry)(nil),    // 32: quorumail.v1.MetadataEntry
+	(*MessageState)(nil),     // 33: quorumail.v1.MessageState
+	(QuotaResource)(0),       // 34: quorumail.v1.QuotaResource
 }
 var file_quorumail_v1_entry_proto_depIdxs = []int32{
-	4,  // 0: quorumail.v1.EntryBatch.entries:type_name -> quorumail.v1.Entry
-	3,  // 1: quorumail.v1.Entry.request:type_name -> quorumail.v1.RequestId
-	5,  // 2: quorumail.v1.Entry.create_account:type_name -> quorumail.v1.CreateAccountOp
-	7,  // 3: quorumail.v1.Entry.set_credentials:type_name -> quorumail.v1.SetCredentialsOp
-	8,  // 4: quorumail.v1.Entry.delete_account:type_name -> quorumail.v1.DeleteAccountOp
-	9,  // 5: quorumail.v1.Entry.create_mailbox:type_name -> quorumail.v1.CreateMailboxOp
-	10, // 6: quorumail.v1.Entry.delete_mailbox:type_name -> quorumail.v1.DeleteMailboxOp
-	11, // 7: quorumail.v1.Entry.rename_mailbox:type_name -> quorumail.v1.RenameMailboxOp
-	12, // 8: quorumail.v1.Entry.subscribe:type_name -> quorumail.v1.SubscribeOp
-	13, // 9: quorumail.v1.Entry.append:type_name -> quorumail.v1.AppendOp
-	16, // 10: quorumail.v1.Entry.store:type_name -> quorumail.v1.StoreOp
-	17, // 11: quorumail.v1.Entry.expunge:type_name -> quorumail.v1.ExpungeOp
-	18, // 12: quorumail.v1.Entry.copy:type_name -> quorumail.v1.CopyOp
-	19, // 13: quorumail.v1.Entry.put_chunk:type_name -> quorumail.v1.PutChunkOp
-	20, // 14: quorumail.v1.Entry.collect:type_name -> quorumail.v1.CollectOp
-	21, // 15: quorumail.v1.Entry.compact_queue:type_name -> quorumail.v1.CompactQueueOp
-	24, // 16: quorumail.v1.Entry.set_quota:type_name -> quorumail.v1.SetQuotaOp
-	22, // 17: quorumail.v1.Entry.set_metadata:type_name -> quorumail.v1.SetMetadataOp
-	15, // 18: quorumail.v1.Entry.replace:type_name -> quorumail.v1.ReplaceOp
-	6,  // 19: quorumail.v1.CreateAccountOp.credentials:type_name -> quorumail.v1.Credentials
-	25, // 20: quorumail.v1.CreateAccountOp.quota:type_name -> quorumail.v1.QuotaLimits
-	6,  // 21: quorumail.v1.SetCredentialsOp.credentials:type_name -> quorumail.v1.Credentials
-	14, // 22: quorumail.v1.AppendOp.messages:type_name -> quorumail.v1.AppendMessage
-	26, // 23: quorumail.v1.AppendMessage.email:type_name -> quorumail.v1.Email
-	27, // 24: quorumail.v1.AppendMessage.inline:type_name -> quorumail.v1.BodyChunk
-	13, // 25: quorumail.v1.ReplaceOp.append:type_name -> quorumail.v1.AppendOp
-	28, // 26: quorumail.v1.StoreOp.uids:type_name -> quorumail.v1.UidSet
-	1,  // 27: quorumail.v1.StoreOp.mode:type_name -> quorumail.v1.StoreOp.Mode
-	28, // 28: quorumail.v1.ExpungeOp.uids:type_name -> quorumail.v1.UidSet
-	28, // 29: quorumail.v1.CopyOp.uids:type_name -> quorumail.v1.UidSet
-	27, // 30: quorumail.v1.PutChunkOp.chunk:type_name -> quorumail.v1.BodyChunk
-	29, // 31: quorumail.v1.SetMetadataOp.entries:type_name -> quorumail.v1.MetadataEntry
-	0,  // 32: quorumail.v1.Result.code:type_name -> quorumail.v1.Code
-	28, // 33: quorumail.v1.Result.uids:type_name -> quorumail.v1.UidSet
-	28, // 34: quorumail.v1.Result.source_uids:type_name -> quorumail.v1.UidSet
-	28, // 35: quorumail.v1.Result.overtaken:type_name -> quorumail.v1.UidSet
-	30, // 36: quorumail.v1.Result.states:type_name -> quorumail.v1.MessageState
-	31, // 37: quorumail.v1.Result.over_quota:type_name -> quorumail.v1.QuotaResource
-	38, // [38:38] is the sub-list for method output_type
-	38, // [38:38] is the sub-list for method input_type
-	38, // [38:38] is the sub-list for extension type_name
-	38, // [38:38] is the sub-list for extension extendee
-	0,  // [0:38] is the sub-list for field type_name
+	5,  // 0: quorumail.v1.EntryBatch.entries:type_name -> quorumail.v1.Entry
+	4,  // 1: quorumail.v1.Entry.request:type_name -> quorumail.v1.RequestId
+	6,  // 2: quorumail.v1.Entry.create_account:type_name -> quorumail.v1.CreateAccountOp
+	8,  // 3: quorumail.v1.Entry.set_credentials:type_name -> quorumail.v1.SetCredentialsOp
+	9,  // 4: quorumail.v1.Entry.delete_account:type_name -> quorumail.v1.DeleteAccountOp
+	10, // 5: quorumail.v1.Entry.create_mailbox:type_name -> quorumail.v1.CreateMailboxOp
+	11, // 6: quorumail.v1.Entry.delete_mailbox:type_name -> quorumail.v1.DeleteMailboxOp
+	12, // 7: quorumail.v1.Entry.rename_mailbox:type_name -> quorumail.v1.RenameMailboxOp
+	13, // 8: quorumail.v1.Entry.subscribe:type_name -> quorumail.v1.SubscribeOp
+	14, // 9: quorumail.v1.Entry.append:type_name -> quorumail.v1.AppendOp
+	17, // 10: quorumail.v1.Entry.store:type_name -> quorumail.v1.StoreOp
+	18, // 11: quorumail.v1.Entry.expunge:type_name -> quorumail.v1.ExpungeOp
+	19, // 12: quorumail.v1.Entry.copy:type_name -> quorumail.v1.CopyOp
+	20, // 13: quorumail.v1.Entry.put_chunk:type_name -> quorumail.v1.PutChunkOp
+	21, // 14: quorumail.v1.Entry.collect:type_name -> quorumail.v1.CollectOp
+	22, // 15: quorumail.v1.Entry.compact_queue:type_name -> quorumail.v1.CompactQueueOp
+	27, // 16: quorumail.v1.Entry.set_quota:type_name -> quorumail.v1.SetQuotaOp
+	23, // 17: quorumail.v1.Entry.set_metadata:type_name -> quorumail.v1.SetMetadataOp
+	16, // 18: quorumail.v1.Entry.replace:type_name -> quorumail.v1.ReplaceOp
+	24, // 19: quorumail.v1.Entry.set_acl:type_name -> quorumail.v1.SetACLOp
+	25, // 20: quorumail.v1.Entry.note_share:type_name -> quorumail.v1.NoteShareOp
+	7,  // 21: quorumail.v1.CreateAccountOp.credentials:type_name -> quorumail.v1.Credentials
+	28, // 22: quorumail.v1.CreateAccountOp.quota:type_name -> quorumail.v1.QuotaLimits
+	7,  // 23: quorumail.v1.SetCredentialsOp.credentials:type_name -> quorumail.v1.Credentials
+	15, // 24: quorumail.v1.AppendOp.messages:type_name -> quorumail.v1.AppendMessage
+	29, // 25: quorumail.v1.AppendMessage.email:type_name -> quorumail.v1.Email
+	30, // 26: quorumail.v1.AppendMessage.inline:type_name -> quorumail.v1.BodyChunk
+	14, // 27: quorumail.v1.ReplaceOp.append:type_name -> quorumail.v1.AppendOp
+	31, // 28: quorumail.v1.StoreOp.uids:type_name -> quorumail.v1.UidSet
+	1,  // 29: quorumail.v1.StoreOp.mode:type_name -> quorumail.v1.StoreOp.Mode
+	31, // 30: quorumail.v1.ExpungeOp.uids:type_name -> quorumail.v1.UidSet
+	31, // 31: quorumail.v1.CopyOp.uids:type_name -> quorumail.v1.UidSet
+	30, // 32: quorumail.v1.PutChunkOp.chunk:type_name -> quorumail.v1.BodyChunk
+	32, // 33: quorumail.v1.SetMetadataOp.entries:type_name -> quorumail.v1.MetadataEntry
+	2,  // 34: quorumail.v1.SetACLOp.mode:type_name -> quorumail.v1.SetACLOp.Mode
+	0,  // 35: quorumail.v1.Result.code:type_name -> quorumail.v1.Code
+	31, // 36: quorumail.v1.Result.uids:type_name -> quorumail.v1.UidSet
+	31, // 37: quorumail.v1.Result.source_uids:type_name -> quorumail.v1.UidSet
+	31, // 38: quorumail.v1.Result.overtaken:type_name -> quorumail.v1.UidSet
+	33, // 39: quorumail.v1.Result.states:type_name -> quorumail.v1.MessageState
+	34, // 40: quorumail.v1.Result.over_quota:type_name -> quorumail.v1.QuotaResource
+	41, // [41:41] is the sub-list for method output_type
+	41, // [41:41] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_quorumail_v1_entry_proto_init() }
@@ -2211,6 +2456,8 @@ func file_quorumail_v1_entry_proto_init() {
 		(*Entry_SetQuota)(nil),
 		(*Entry_SetMetadata)(nil),
 		(*Entry_Replace)(nil),
+		(*Entry_SetAcl)(nil),
+		(*Entry_NoteShare)(nil),
 	}
 	file_quorumail_v1_entry_proto_msgTypes[14].OneofWrappers = []any{}
 	type x struct{}
@@ -2218,8 +2465,8 @@ func file_quorumail_v1_entry_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quorumail_v1_entry_proto_rawDesc), len(file_quorumail_v1_entry_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   22,
+			NumEnums:      3,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

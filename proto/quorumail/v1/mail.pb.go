@@ -757,7 +757,10 @@ type MailboxInfo struct {
 	// grows.
 	Keywords []string `protobuf:"bytes,13,rep,name=keywords,proto3" json:"keywords,omitempty"`
 	// Expunges at or below this MODSEQ are no longer in the expunge queue.
-	ExpungeFloor  uint64 `protobuf:"varint,14,opt,name=expunge_floor,json=expungeFloor,proto3" json:"expunge_floor,omitempty"`
+	ExpungeFloor uint64 `protobuf:"varint,14,opt,name=expunge_floor,json=expungeFloor,proto3" json:"expunge_floor,omitempty"`
+	// Rights of whom the mailbox was read for, as bits of imapnum.Rights. Not
+	// stored.
+	Rights        uint32 `protobuf:"varint,20,opt,name=rights,proto3" json:"rights,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -890,6 +893,113 @@ func (x *MailboxInfo) GetExpungeFloor() uint64 {
 	return 0
 }
 
+func (x *MailboxInfo) GetRights() uint32 {
+	if x != nil {
+		return x.Rights
+	}
+	return 0
+}
+
+// The access control list of a mailbox (RFC 4314, 2), without its owner, who has
+// all rights. Ascending by identifier; none has no rights.
+type Acl struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Entries       []*AclEntry            `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Acl) Reset() {
+	*x = Acl{}
+	mi := &file_quorumail_v1_mail_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Acl) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Acl) ProtoMessage() {}
+
+func (x *Acl) ProtoReflect() protoreflect.Message {
+	mi := &file_quorumail_v1_mail_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Acl.ProtoReflect.Descriptor instead.
+func (*Acl) Descriptor() ([]byte, []int) {
+	return file_quorumail_v1_mail_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Acl) GetEntries() []*AclEntry {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
+type AclEntry struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As imapnum.ValidIdentifier has it.
+	Identifier string `protobuf:"bytes,1,opt,name=identifier,proto3" json:"identifier,omitempty"`
+	// Bits of imapnum.Rights.
+	Rights        uint32 `protobuf:"varint,2,opt,name=rights,proto3" json:"rights,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AclEntry) Reset() {
+	*x = AclEntry{}
+	mi := &file_quorumail_v1_mail_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AclEntry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AclEntry) ProtoMessage() {}
+
+func (x *AclEntry) ProtoReflect() protoreflect.Message {
+	mi := &file_quorumail_v1_mail_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AclEntry.ProtoReflect.Descriptor instead.
+func (*AclEntry) Descriptor() ([]byte, []int) {
+	return file_quorumail_v1_mail_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *AclEntry) GetIdentifier() string {
+	if x != nil {
+		return x.Identifier
+	}
+	return ""
+}
+
+func (x *AclEntry) GetRights() uint32 {
+	if x != nil {
+		return x.Rights
+	}
+	return 0
+}
+
 // An annotation (RFC 5464, 3).
 type MetadataEntry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -905,7 +1015,7 @@ type MetadataEntry struct {
 
 func (x *MetadataEntry) Reset() {
 	*x = MetadataEntry{}
-	mi := &file_quorumail_v1_mail_proto_msgTypes[8]
+	mi := &file_quorumail_v1_mail_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -917,7 +1027,7 @@ func (x *MetadataEntry) String() string {
 func (*MetadataEntry) ProtoMessage() {}
 
 func (x *MetadataEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_mail_proto_msgTypes[8]
+	mi := &file_quorumail_v1_mail_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -930,7 +1040,7 @@ func (x *MetadataEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MetadataEntry.ProtoReflect.Descriptor instead.
 func (*MetadataEntry) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_mail_proto_rawDescGZIP(), []int{8}
+	return file_quorumail_v1_mail_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *MetadataEntry) GetName() string {
@@ -969,7 +1079,7 @@ type MessageState struct {
 
 func (x *MessageState) Reset() {
 	*x = MessageState{}
-	mi := &file_quorumail_v1_mail_proto_msgTypes[9]
+	mi := &file_quorumail_v1_mail_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -981,7 +1091,7 @@ func (x *MessageState) String() string {
 func (*MessageState) ProtoMessage() {}
 
 func (x *MessageState) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_mail_proto_msgTypes[9]
+	mi := &file_quorumail_v1_mail_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -994,7 +1104,7 @@ func (x *MessageState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MessageState.ProtoReflect.Descriptor instead.
 func (*MessageState) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_mail_proto_rawDescGZIP(), []int{9}
+	return file_quorumail_v1_mail_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *MessageState) GetUid() uint32 {
@@ -1103,7 +1213,7 @@ const file_quorumail_v1_mail_proto_rawDesc = "" +
 	"\x06offset\x18\x01 \x01(\x04R\x06offset\x12\x19\n" +
 	"\braw_size\x18\x02 \x01(\rR\arawSize\x12)\n" +
 	"\x05codec\x18\x03 \x01(\x0e2\x13.quorumail.v1.CodecR\x05codec\x12\x12\n" +
-	"\x04data\x18\x04 \x01(\fR\x04data\"\x9a\x03\n" +
+	"\x04data\x18\x04 \x01(\fR\x04data\"\xb2\x03\n" +
 	"\vMailboxInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12!\n" +
@@ -1122,7 +1232,15 @@ const file_quorumail_v1_mail_proto_rawDesc = "" +
 	"subscribed\x18\f \x01(\bR\n" +
 	"subscribed\x12\x1a\n" +
 	"\bkeywords\x18\r \x03(\tR\bkeywords\x12#\n" +
-	"\rexpunge_floor\x18\x0e \x01(\x04R\fexpungeFloor\"a\n" +
+	"\rexpunge_floor\x18\x0e \x01(\x04R\fexpungeFloor\x12\x16\n" +
+	"\x06rights\x18\x14 \x01(\rR\x06rights\"7\n" +
+	"\x03Acl\x120\n" +
+	"\aentries\x18\x01 \x03(\v2\x16.quorumail.v1.AclEntryR\aentries\"B\n" +
+	"\bAclEntry\x12\x1e\n" +
+	"\n" +
+	"identifier\x18\x01 \x01(\tR\n" +
+	"identifier\x12\x16\n" +
+	"\x06rights\x18\x02 \x01(\rR\x06rights\"a\n" +
 	"\rMetadataEntry\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x19\n" +
 	"\x05value\x18\x02 \x01(\fH\x00R\x05value\x88\x01\x01\x12\x17\n" +
@@ -1152,7 +1270,7 @@ func file_quorumail_v1_mail_proto_rawDescGZIP() []byte {
 }
 
 var file_quorumail_v1_mail_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_quorumail_v1_mail_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_quorumail_v1_mail_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_quorumail_v1_mail_proto_goTypes = []any{
 	(Codec)(0),            // 0: quorumail.v1.Codec
 	(*UidSet)(nil),        // 1: quorumail.v1.UidSet
@@ -1163,8 +1281,10 @@ var file_quorumail_v1_mail_proto_goTypes = []any{
 	(*Email)(nil),         // 6: quorumail.v1.Email
 	(*BodyChunk)(nil),     // 7: quorumail.v1.BodyChunk
 	(*MailboxInfo)(nil),   // 8: quorumail.v1.MailboxInfo
-	(*MetadataEntry)(nil), // 9: quorumail.v1.MetadataEntry
-	(*MessageState)(nil),  // 10: quorumail.v1.MessageState
+	(*Acl)(nil),           // 9: quorumail.v1.Acl
+	(*AclEntry)(nil),      // 10: quorumail.v1.AclEntry
+	(*MetadataEntry)(nil), // 11: quorumail.v1.MetadataEntry
+	(*MessageState)(nil),  // 12: quorumail.v1.MessageState
 }
 var file_quorumail_v1_mail_proto_depIdxs = []int32{
 	2,  // 0: quorumail.v1.Envelope.from:type_name -> quorumail.v1.Address
@@ -1180,11 +1300,12 @@ var file_quorumail_v1_mail_proto_depIdxs = []int32{
 	3,  // 10: quorumail.v1.Email.envelope:type_name -> quorumail.v1.Envelope
 	5,  // 11: quorumail.v1.Email.structure:type_name -> quorumail.v1.BodyPart
 	0,  // 12: quorumail.v1.BodyChunk.codec:type_name -> quorumail.v1.Codec
-	13, // [13:13] is the sub-list for method output_type
-	13, // [13:13] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	10, // 13: quorumail.v1.Acl.entries:type_name -> quorumail.v1.AclEntry
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_quorumail_v1_mail_proto_init() }
@@ -1195,14 +1316,14 @@ func file_quorumail_v1_mail_proto_init() {
 	file_quorumail_v1_mail_proto_msgTypes[1].OneofWrappers = []any{}
 	file_quorumail_v1_mail_proto_msgTypes[2].OneofWrappers = []any{}
 	file_quorumail_v1_mail_proto_msgTypes[4].OneofWrappers = []any{}
-	file_quorumail_v1_mail_proto_msgTypes[8].OneofWrappers = []any{}
+	file_quorumail_v1_mail_proto_msgTypes[10].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quorumail_v1_mail_proto_rawDesc), len(file_quorumail_v1_mail_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   10,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -159,7 +159,7 @@ func (x FetchRequest_Body) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use FetchRequest_Body.Descriptor instead.
 func (FetchRequest_Body) EnumDescriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{16, 0}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{18, 0}
 }
 
 // Where a request is meant to go: the sender's belief, checked by the node.
@@ -634,10 +634,15 @@ type ListMailboxesResponse struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
 	AppliedIndex uint64                 `protobuf:"varint,1,opt,name=applied_index,json=appliedIndex,proto3" json:"applied_index,omitempty"`
 	ModSeq       uint64                 `protobuf:"varint,2,opt,name=mod_seq,json=modSeq,proto3" json:"mod_seq,omitempty"`
-	// Ascending by name, in octet order; INBOX first.
+	// Ascending by name, in octet order; INBOX first. To another actor, those that
+	// it may look up, with rights; those without "r" have nothing but that, name and
+	// id.
 	Mailboxes []*MailboxInfo `protobuf:"bytes,3,rep,name=mailboxes,proto3" json:"mailboxes,omitempty"`
-	// Subscribed names, whether or not they exist.
+	// Subscribed names, whether or not they exist. Nothing to another actor.
 	Subscriptions []string `protobuf:"bytes,4,rep,name=subscriptions,proto3" json:"subscriptions,omitempty"`
+	// Accounts that may share mailboxes with this one, ascending. Nothing to another
+	// actor.
+	SharedBy      []string `protobuf:"bytes,10,rep,name=shared_by,json=sharedBy,proto3" json:"shared_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -700,6 +705,135 @@ func (x *ListMailboxesResponse) GetSubscriptions() []string {
 	return nil
 }
 
+func (x *ListMailboxesResponse) GetSharedBy() []string {
+	if x != nil {
+		return x.SharedBy
+	}
+	return nil
+}
+
+type GetAclRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Route         *Route                 `protobuf:"bytes,1,opt,name=route,proto3" json:"route,omitempty"`
+	Level         *ReadLevel             `protobuf:"bytes,2,opt,name=level,proto3" json:"level,omitempty"`
+	Mailbox       string                 `protobuf:"bytes,3,opt,name=mailbox,proto3" json:"mailbox,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAclRequest) Reset() {
+	*x = GetAclRequest{}
+	mi := &file_quorumail_v1_store_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAclRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAclRequest) ProtoMessage() {}
+
+func (x *GetAclRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorumail_v1_store_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAclRequest.ProtoReflect.Descriptor instead.
+func (*GetAclRequest) Descriptor() ([]byte, []int) {
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *GetAclRequest) GetRoute() *Route {
+	if x != nil {
+		return x.Route
+	}
+	return nil
+}
+
+func (x *GetAclRequest) GetLevel() *ReadLevel {
+	if x != nil {
+		return x.Level
+	}
+	return nil
+}
+
+func (x *GetAclRequest) GetMailbox() string {
+	if x != nil {
+		return x.Mailbox
+	}
+	return ""
+}
+
+type GetAclResponse struct {
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	AppliedIndex uint64                 `protobuf:"varint,1,opt,name=applied_index,json=appliedIndex,proto3" json:"applied_index,omitempty"`
+	// The mailbox; with rights. For an actor without "r": only what LIST tells.
+	Info *MailboxInfo `protobuf:"bytes,2,opt,name=info,proto3" json:"info,omitempty"`
+	// Absent for an actor without "a".
+	Acl           *Acl `protobuf:"bytes,3,opt,name=acl,proto3" json:"acl,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAclResponse) Reset() {
+	*x = GetAclResponse{}
+	mi := &file_quorumail_v1_store_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAclResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAclResponse) ProtoMessage() {}
+
+func (x *GetAclResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorumail_v1_store_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAclResponse.ProtoReflect.Descriptor instead.
+func (*GetAclResponse) Descriptor() ([]byte, []int) {
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *GetAclResponse) GetAppliedIndex() uint64 {
+	if x != nil {
+		return x.AppliedIndex
+	}
+	return 0
+}
+
+func (x *GetAclResponse) GetInfo() *MailboxInfo {
+	if x != nil {
+		return x.Info
+	}
+	return nil
+}
+
+func (x *GetAclResponse) GetAcl() *Acl {
+	if x != nil {
+		return x.Acl
+	}
+	return nil
+}
+
 type OpenMailboxRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Route *Route                 `protobuf:"bytes,1,opt,name=route,proto3" json:"route,omitempty"`
@@ -715,7 +849,7 @@ type OpenMailboxRequest struct {
 
 func (x *OpenMailboxRequest) Reset() {
 	*x = OpenMailboxRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[9]
+	mi := &file_quorumail_v1_store_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -727,7 +861,7 @@ func (x *OpenMailboxRequest) String() string {
 func (*OpenMailboxRequest) ProtoMessage() {}
 
 func (x *OpenMailboxRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[9]
+	mi := &file_quorumail_v1_store_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -740,7 +874,7 @@ func (x *OpenMailboxRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenMailboxRequest.ProtoReflect.Descriptor instead.
 func (*OpenMailboxRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{9}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *OpenMailboxRequest) GetRoute() *Route {
@@ -795,7 +929,7 @@ type Since struct {
 
 func (x *Since) Reset() {
 	*x = Since{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[10]
+	mi := &file_quorumail_v1_store_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -807,7 +941,7 @@ func (x *Since) String() string {
 func (*Since) ProtoMessage() {}
 
 func (x *Since) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[10]
+	mi := &file_quorumail_v1_store_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -820,7 +954,7 @@ func (x *Since) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Since.ProtoReflect.Descriptor instead.
 func (*Since) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{10}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Since) GetModSeq() uint64 {
@@ -861,7 +995,7 @@ type OpenMailboxResponse struct {
 
 func (x *OpenMailboxResponse) Reset() {
 	*x = OpenMailboxResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[11]
+	mi := &file_quorumail_v1_store_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -873,7 +1007,7 @@ func (x *OpenMailboxResponse) String() string {
 func (*OpenMailboxResponse) ProtoMessage() {}
 
 func (x *OpenMailboxResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[11]
+	mi := &file_quorumail_v1_store_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -886,7 +1020,7 @@ func (x *OpenMailboxResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenMailboxResponse.ProtoReflect.Descriptor instead.
 func (*OpenMailboxResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{11}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *OpenMailboxResponse) GetOpened() *OpenedMailbox {
@@ -916,7 +1050,7 @@ type OpenedMailbox struct {
 
 func (x *OpenedMailbox) Reset() {
 	*x = OpenedMailbox{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[12]
+	mi := &file_quorumail_v1_store_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -928,7 +1062,7 @@ func (x *OpenedMailbox) String() string {
 func (*OpenedMailbox) ProtoMessage() {}
 
 func (x *OpenedMailbox) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[12]
+	mi := &file_quorumail_v1_store_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -941,7 +1075,7 @@ func (x *OpenedMailbox) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenedMailbox.ProtoReflect.Descriptor instead.
 func (*OpenedMailbox) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{12}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *OpenedMailbox) GetAppliedIndex() uint64 {
@@ -984,7 +1118,7 @@ type ChangesRequest struct {
 
 func (x *ChangesRequest) Reset() {
 	*x = ChangesRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[13]
+	mi := &file_quorumail_v1_store_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -996,7 +1130,7 @@ func (x *ChangesRequest) String() string {
 func (*ChangesRequest) ProtoMessage() {}
 
 func (x *ChangesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[13]
+	mi := &file_quorumail_v1_store_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1009,7 +1143,7 @@ func (x *ChangesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangesRequest.ProtoReflect.Descriptor instead.
 func (*ChangesRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{13}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ChangesRequest) GetRoute() *Route {
@@ -1053,7 +1187,7 @@ type ChangesResponse struct {
 
 func (x *ChangesResponse) Reset() {
 	*x = ChangesResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[14]
+	mi := &file_quorumail_v1_store_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1065,7 +1199,7 @@ func (x *ChangesResponse) String() string {
 func (*ChangesResponse) ProtoMessage() {}
 
 func (x *ChangesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[14]
+	mi := &file_quorumail_v1_store_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1078,7 +1212,7 @@ func (x *ChangesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangesResponse.ProtoReflect.Descriptor instead.
 func (*ChangesResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{14}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ChangesResponse) GetAppliedIndex() uint64 {
@@ -1115,7 +1249,7 @@ type ChangeBatch struct {
 
 func (x *ChangeBatch) Reset() {
 	*x = ChangeBatch{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[15]
+	mi := &file_quorumail_v1_store_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1127,7 +1261,7 @@ func (x *ChangeBatch) String() string {
 func (*ChangeBatch) ProtoMessage() {}
 
 func (x *ChangeBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[15]
+	mi := &file_quorumail_v1_store_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1140,7 +1274,7 @@ func (x *ChangeBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeBatch.ProtoReflect.Descriptor instead.
 func (*ChangeBatch) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{15}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ChangeBatch) GetChanged() []*MessageState {
@@ -1183,7 +1317,7 @@ type FetchRequest struct {
 
 func (x *FetchRequest) Reset() {
 	*x = FetchRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[16]
+	mi := &file_quorumail_v1_store_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1195,7 +1329,7 @@ func (x *FetchRequest) String() string {
 func (*FetchRequest) ProtoMessage() {}
 
 func (x *FetchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[16]
+	mi := &file_quorumail_v1_store_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1208,7 +1342,7 @@ func (x *FetchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchRequest.ProtoReflect.Descriptor instead.
 func (*FetchRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{16}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *FetchRequest) GetRoute() *Route {
@@ -1315,7 +1449,7 @@ type FetchResponse struct {
 
 func (x *FetchResponse) Reset() {
 	*x = FetchResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[17]
+	mi := &file_quorumail_v1_store_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1327,7 +1461,7 @@ func (x *FetchResponse) String() string {
 func (*FetchResponse) ProtoMessage() {}
 
 func (x *FetchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[17]
+	mi := &file_quorumail_v1_store_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1340,7 +1474,7 @@ func (x *FetchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchResponse.ProtoReflect.Descriptor instead.
 func (*FetchResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{17}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *FetchResponse) GetAppliedIndex() uint64 {
@@ -1400,7 +1534,7 @@ type FetchedMessage struct {
 
 func (x *FetchedMessage) Reset() {
 	*x = FetchedMessage{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[18]
+	mi := &file_quorumail_v1_store_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1412,7 +1546,7 @@ func (x *FetchedMessage) String() string {
 func (*FetchedMessage) ProtoMessage() {}
 
 func (x *FetchedMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[18]
+	mi := &file_quorumail_v1_store_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1425,7 +1559,7 @@ func (x *FetchedMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchedMessage.ProtoReflect.Descriptor instead.
 func (*FetchedMessage) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{18}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *FetchedMessage) GetState() *MessageState {
@@ -1510,7 +1644,7 @@ type GetFlagsRequest struct {
 
 func (x *GetFlagsRequest) Reset() {
 	*x = GetFlagsRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[19]
+	mi := &file_quorumail_v1_store_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1522,7 +1656,7 @@ func (x *GetFlagsRequest) String() string {
 func (*GetFlagsRequest) ProtoMessage() {}
 
 func (x *GetFlagsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[19]
+	mi := &file_quorumail_v1_store_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1535,7 +1669,7 @@ func (x *GetFlagsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetFlagsRequest.ProtoReflect.Descriptor instead.
 func (*GetFlagsRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{19}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *GetFlagsRequest) GetRoute() *Route {
@@ -1582,7 +1716,7 @@ type GetFlagsResponse struct {
 
 func (x *GetFlagsResponse) Reset() {
 	*x = GetFlagsResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[20]
+	mi := &file_quorumail_v1_store_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1594,7 +1728,7 @@ func (x *GetFlagsResponse) String() string {
 func (*GetFlagsResponse) ProtoMessage() {}
 
 func (x *GetFlagsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[20]
+	mi := &file_quorumail_v1_store_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1607,7 +1741,7 @@ func (x *GetFlagsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetFlagsResponse.ProtoReflect.Descriptor instead.
 func (*GetFlagsResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{20}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GetFlagsResponse) GetAppliedIndex() uint64 {
@@ -1660,7 +1794,7 @@ type FlaggedSet struct {
 
 func (x *FlaggedSet) Reset() {
 	*x = FlaggedSet{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[21]
+	mi := &file_quorumail_v1_store_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1672,7 +1806,7 @@ func (x *FlaggedSet) String() string {
 func (*FlaggedSet) ProtoMessage() {}
 
 func (x *FlaggedSet) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[21]
+	mi := &file_quorumail_v1_store_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1685,7 +1819,7 @@ func (x *FlaggedSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FlaggedSet.ProtoReflect.Descriptor instead.
 func (*FlaggedSet) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{21}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *FlaggedSet) GetFlag() isFlaggedSet_Flag {
@@ -1753,7 +1887,7 @@ type SearchRequest struct {
 
 func (x *SearchRequest) Reset() {
 	*x = SearchRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[22]
+	mi := &file_quorumail_v1_store_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1765,7 +1899,7 @@ func (x *SearchRequest) String() string {
 func (*SearchRequest) ProtoMessage() {}
 
 func (x *SearchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[22]
+	mi := &file_quorumail_v1_store_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1778,7 +1912,7 @@ func (x *SearchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchRequest.ProtoReflect.Descriptor instead.
 func (*SearchRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{22}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SearchRequest) GetRoute() *Route {
@@ -1849,7 +1983,7 @@ type SearchKey struct {
 
 func (x *SearchKey) Reset() {
 	*x = SearchKey{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[23]
+	mi := &file_quorumail_v1_store_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1861,7 +1995,7 @@ func (x *SearchKey) String() string {
 func (*SearchKey) ProtoMessage() {}
 
 func (x *SearchKey) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[23]
+	mi := &file_quorumail_v1_store_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1874,7 +2008,7 @@ func (x *SearchKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchKey.ProtoReflect.Descriptor instead.
 func (*SearchKey) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{23}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SearchKey) GetKey() isSearchKey_Key {
@@ -2186,7 +2320,7 @@ type SearchKeyList struct {
 
 func (x *SearchKeyList) Reset() {
 	*x = SearchKeyList{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[24]
+	mi := &file_quorumail_v1_store_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2198,7 +2332,7 @@ func (x *SearchKeyList) String() string {
 func (*SearchKeyList) ProtoMessage() {}
 
 func (x *SearchKeyList) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[24]
+	mi := &file_quorumail_v1_store_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2211,7 +2345,7 @@ func (x *SearchKeyList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchKeyList.ProtoReflect.Descriptor instead.
 func (*SearchKeyList) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{24}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *SearchKeyList) GetKeys() []*SearchKey {
@@ -2232,7 +2366,7 @@ type HeaderKey struct {
 
 func (x *HeaderKey) Reset() {
 	*x = HeaderKey{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[25]
+	mi := &file_quorumail_v1_store_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2244,7 +2378,7 @@ func (x *HeaderKey) String() string {
 func (*HeaderKey) ProtoMessage() {}
 
 func (x *HeaderKey) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[25]
+	mi := &file_quorumail_v1_store_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2257,7 +2391,7 @@ func (x *HeaderKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeaderKey.ProtoReflect.Descriptor instead.
 func (*HeaderKey) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{25}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *HeaderKey) GetName() string {
@@ -2286,7 +2420,7 @@ type DateKey struct {
 
 func (x *DateKey) Reset() {
 	*x = DateKey{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[26]
+	mi := &file_quorumail_v1_store_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2298,7 +2432,7 @@ func (x *DateKey) String() string {
 func (*DateKey) ProtoMessage() {}
 
 func (x *DateKey) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[26]
+	mi := &file_quorumail_v1_store_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2311,7 +2445,7 @@ func (x *DateKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DateKey.ProtoReflect.Descriptor instead.
 func (*DateKey) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{26}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *DateKey) GetFromDay() int64 {
@@ -2342,7 +2476,7 @@ type SearchResponse struct {
 
 func (x *SearchResponse) Reset() {
 	*x = SearchResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[27]
+	mi := &file_quorumail_v1_store_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2354,7 +2488,7 @@ func (x *SearchResponse) String() string {
 func (*SearchResponse) ProtoMessage() {}
 
 func (x *SearchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[27]
+	mi := &file_quorumail_v1_store_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2367,7 +2501,7 @@ func (x *SearchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchResponse.ProtoReflect.Descriptor instead.
 func (*SearchResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{27}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SearchResponse) GetAppliedIndex() uint64 {
@@ -2430,7 +2564,7 @@ type GetMetadataRequest struct {
 
 func (x *GetMetadataRequest) Reset() {
 	*x = GetMetadataRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[28]
+	mi := &file_quorumail_v1_store_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2442,7 +2576,7 @@ func (x *GetMetadataRequest) String() string {
 func (*GetMetadataRequest) ProtoMessage() {}
 
 func (x *GetMetadataRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[28]
+	mi := &file_quorumail_v1_store_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2455,7 +2589,7 @@ func (x *GetMetadataRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMetadataRequest.ProtoReflect.Descriptor instead.
 func (*GetMetadataRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{28}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *GetMetadataRequest) GetRoute() *Route {
@@ -2536,7 +2670,7 @@ type GetMetadataResponse struct {
 
 func (x *GetMetadataResponse) Reset() {
 	*x = GetMetadataResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[29]
+	mi := &file_quorumail_v1_store_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2548,7 +2682,7 @@ func (x *GetMetadataResponse) String() string {
 func (*GetMetadataResponse) ProtoMessage() {}
 
 func (x *GetMetadataResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[29]
+	mi := &file_quorumail_v1_store_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2561,7 +2695,7 @@ func (x *GetMetadataResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMetadataResponse.ProtoReflect.Descriptor instead.
 func (*GetMetadataResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{29}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *GetMetadataResponse) GetAppliedIndex() uint64 {
@@ -2606,7 +2740,7 @@ type MailboxMetadata struct {
 
 func (x *MailboxMetadata) Reset() {
 	*x = MailboxMetadata{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[30]
+	mi := &file_quorumail_v1_store_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2618,7 +2752,7 @@ func (x *MailboxMetadata) String() string {
 func (*MailboxMetadata) ProtoMessage() {}
 
 func (x *MailboxMetadata) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[30]
+	mi := &file_quorumail_v1_store_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2631,7 +2765,7 @@ func (x *MailboxMetadata) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MailboxMetadata.ProtoReflect.Descriptor instead.
 func (*MailboxMetadata) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{30}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *MailboxMetadata) GetMailboxId() uint64 {
@@ -2676,7 +2810,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[31]
+	mi := &file_quorumail_v1_store_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2688,7 +2822,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[31]
+	mi := &file_quorumail_v1_store_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2701,7 +2835,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{31}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *WatchRequest) GetWatchId() uint64 {
@@ -2753,7 +2887,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[32]
+	mi := &file_quorumail_v1_store_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2765,7 +2899,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[32]
+	mi := &file_quorumail_v1_store_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2778,7 +2912,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{32}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *WatchResponse) GetWatchId() uint64 {
@@ -2839,7 +2973,7 @@ type HashShardRequest struct {
 
 func (x *HashShardRequest) Reset() {
 	*x = HashShardRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[33]
+	mi := &file_quorumail_v1_store_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2851,7 +2985,7 @@ func (x *HashShardRequest) String() string {
 func (*HashShardRequest) ProtoMessage() {}
 
 func (x *HashShardRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[33]
+	mi := &file_quorumail_v1_store_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2864,7 +2998,7 @@ func (x *HashShardRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HashShardRequest.ProtoReflect.Descriptor instead.
 func (*HashShardRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{33}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *HashShardRequest) GetShard() uint32 {
@@ -2885,7 +3019,7 @@ type HashShardResponse struct {
 
 func (x *HashShardResponse) Reset() {
 	*x = HashShardResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[34]
+	mi := &file_quorumail_v1_store_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2897,7 +3031,7 @@ func (x *HashShardResponse) String() string {
 func (*HashShardResponse) ProtoMessage() {}
 
 func (x *HashShardResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[34]
+	mi := &file_quorumail_v1_store_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2910,7 +3044,7 @@ func (x *HashShardResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HashShardResponse.ProtoReflect.Descriptor instead.
 func (*HashShardResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{34}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *HashShardResponse) GetAppliedIndex() uint64 {
@@ -2942,7 +3076,7 @@ type NodeStatusRequest struct {
 
 func (x *NodeStatusRequest) Reset() {
 	*x = NodeStatusRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[35]
+	mi := &file_quorumail_v1_store_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2954,7 +3088,7 @@ func (x *NodeStatusRequest) String() string {
 func (*NodeStatusRequest) ProtoMessage() {}
 
 func (x *NodeStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[35]
+	mi := &file_quorumail_v1_store_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2967,7 +3101,7 @@ func (x *NodeStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeStatusRequest.ProtoReflect.Descriptor instead.
 func (*NodeStatusRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{35}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{37}
 }
 
 type NodeStatusResponse struct {
@@ -2980,7 +3114,7 @@ type NodeStatusResponse struct {
 
 func (x *NodeStatusResponse) Reset() {
 	*x = NodeStatusResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[36]
+	mi := &file_quorumail_v1_store_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2992,7 +3126,7 @@ func (x *NodeStatusResponse) String() string {
 func (*NodeStatusResponse) ProtoMessage() {}
 
 func (x *NodeStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[36]
+	mi := &file_quorumail_v1_store_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3005,7 +3139,7 @@ func (x *NodeStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeStatusResponse.ProtoReflect.Descriptor instead.
 func (*NodeStatusResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{36}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *NodeStatusResponse) GetNodeId() string {
@@ -3038,7 +3172,7 @@ type ReplicaStatus struct {
 
 func (x *ReplicaStatus) Reset() {
 	*x = ReplicaStatus{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[37]
+	mi := &file_quorumail_v1_store_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3050,7 +3184,7 @@ func (x *ReplicaStatus) String() string {
 func (*ReplicaStatus) ProtoMessage() {}
 
 func (x *ReplicaStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[37]
+	mi := &file_quorumail_v1_store_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3063,7 +3197,7 @@ func (x *ReplicaStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicaStatus.ProtoReflect.Descriptor instead.
 func (*ReplicaStatus) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{37}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ReplicaStatus) GetShard() uint32 {
@@ -3126,7 +3260,7 @@ type TransferLeadershipRequest struct {
 
 func (x *TransferLeadershipRequest) Reset() {
 	*x = TransferLeadershipRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[38]
+	mi := &file_quorumail_v1_store_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3138,7 +3272,7 @@ func (x *TransferLeadershipRequest) String() string {
 func (*TransferLeadershipRequest) ProtoMessage() {}
 
 func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[38]
+	mi := &file_quorumail_v1_store_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3151,7 +3285,7 @@ func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipRequest.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{38}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *TransferLeadershipRequest) GetShard() uint32 {
@@ -3176,7 +3310,7 @@ type TransferLeadershipResponse struct {
 
 func (x *TransferLeadershipResponse) Reset() {
 	*x = TransferLeadershipResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[39]
+	mi := &file_quorumail_v1_store_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3188,7 +3322,7 @@ func (x *TransferLeadershipResponse) String() string {
 func (*TransferLeadershipResponse) ProtoMessage() {}
 
 func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[39]
+	mi := &file_quorumail_v1_store_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3201,7 +3335,7 @@ func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipResponse.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{39}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{41}
 }
 
 var File_quorumail_v1_store_proto protoreflect.FileDescriptor
@@ -3250,12 +3384,22 @@ const file_quorumail_v1_store_proto_rawDesc = "" +
 	"\x05quota\x18\x04 \x01(\v2\x13.quorumail.v1.QuotaR\x05quota\"p\n" +
 	"\x14ListMailboxesRequest\x12)\n" +
 	"\x05route\x18\x01 \x01(\v2\x13.quorumail.v1.RouteR\x05route\x12-\n" +
-	"\x05level\x18\x02 \x01(\v2\x17.quorumail.v1.ReadLevelR\x05level\"\xb4\x01\n" +
+	"\x05level\x18\x02 \x01(\v2\x17.quorumail.v1.ReadLevelR\x05level\"\xd1\x01\n" +
 	"\x15ListMailboxesResponse\x12#\n" +
 	"\rapplied_index\x18\x01 \x01(\x04R\fappliedIndex\x12\x17\n" +
 	"\amod_seq\x18\x02 \x01(\x04R\x06modSeq\x127\n" +
 	"\tmailboxes\x18\x03 \x03(\v2\x19.quorumail.v1.MailboxInfoR\tmailboxes\x12$\n" +
-	"\rsubscriptions\x18\x04 \x03(\tR\rsubscriptions\"\xcc\x01\n" +
+	"\rsubscriptions\x18\x04 \x03(\tR\rsubscriptions\x12\x1b\n" +
+	"\tshared_by\x18\n" +
+	" \x03(\tR\bsharedBy\"\x83\x01\n" +
+	"\rGetAclRequest\x12)\n" +
+	"\x05route\x18\x01 \x01(\v2\x13.quorumail.v1.RouteR\x05route\x12-\n" +
+	"\x05level\x18\x02 \x01(\v2\x17.quorumail.v1.ReadLevelR\x05level\x12\x18\n" +
+	"\amailbox\x18\x03 \x01(\tR\amailbox\"\x89\x01\n" +
+	"\x0eGetAclResponse\x12#\n" +
+	"\rapplied_index\x18\x01 \x01(\x04R\fappliedIndex\x12-\n" +
+	"\x04info\x18\x02 \x01(\v2\x19.quorumail.v1.MailboxInfoR\x04info\x12#\n" +
+	"\x03acl\x18\x03 \x01(\v2\x11.quorumail.v1.AclR\x03acl\"\xcc\x01\n" +
 	"\x12OpenMailboxRequest\x12)\n" +
 	"\x05route\x18\x01 \x01(\v2\x13.quorumail.v1.RouteR\x05route\x12-\n" +
 	"\x05level\x18\x02 \x01(\v2\x17.quorumail.v1.ReadLevelR\x05level\x12\x12\n" +
@@ -3453,7 +3597,7 @@ const file_quorumail_v1_store_proto_rawDesc = "" +
 	"\x19TransferLeadershipRequest\x12\x14\n" +
 	"\x05shard\x18\x01 \x01(\rR\x05shard\x12\x0e\n" +
 	"\x02to\x18\x02 \x01(\tR\x02to\"\x1c\n" +
-	"\x1aTransferLeadershipResponse2\x91\x06\n" +
+	"\x1aTransferLeadershipResponse2\xd6\x06\n" +
 	"\fStoreService\x12F\n" +
 	"\aPropose\x12\x1c.quorumail.v1.ProposeRequest\x1a\x1d.quorumail.v1.ProposeResponse\x12O\n" +
 	"\n" +
@@ -3464,7 +3608,8 @@ const file_quorumail_v1_store_proto_rawDesc = "" +
 	"\x05Fetch\x12\x1a.quorumail.v1.FetchRequest\x1a\x1b.quorumail.v1.FetchResponse0\x01\x12I\n" +
 	"\bGetFlags\x12\x1d.quorumail.v1.GetFlagsRequest\x1a\x1e.quorumail.v1.GetFlagsResponse\x12C\n" +
 	"\x06Search\x12\x1b.quorumail.v1.SearchRequest\x1a\x1c.quorumail.v1.SearchResponse\x12T\n" +
-	"\vGetMetadata\x12 .quorumail.v1.GetMetadataRequest\x1a!.quorumail.v1.GetMetadataResponse0\x01\x12D\n" +
+	"\vGetMetadata\x12 .quorumail.v1.GetMetadataRequest\x1a!.quorumail.v1.GetMetadataResponse0\x01\x12C\n" +
+	"\x06GetAcl\x12\x1b.quorumail.v1.GetAclRequest\x1a\x1c.quorumail.v1.GetAclResponse\x12D\n" +
 	"\x05Watch\x12\x1a.quorumail.v1.WatchRequest\x1a\x1b.quorumail.v1.WatchResponse(\x010\x012\x96\x02\n" +
 	"\fAdminService\x12L\n" +
 	"\tHashShard\x12\x1e.quorumail.v1.HashShardRequest\x1a\x1f.quorumail.v1.HashShardResponse\x12O\n" +
@@ -3485,7 +3630,7 @@ func file_quorumail_v1_store_proto_rawDescGZIP() []byte {
 }
 
 var file_quorumail_v1_store_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_quorumail_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
+var file_quorumail_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_quorumail_v1_store_proto_goTypes = []any{
 	(ErrorDetail_Kind)(0),              // 0: quorumail.v1.ErrorDetail.Kind
 	(FetchRequest_Body)(0),             // 1: quorumail.v1.FetchRequest.Body
@@ -3498,142 +3643,151 @@ var file_quorumail_v1_store_proto_goTypes = []any{
 	(*GetAccountResponse)(nil),         // 8: quorumail.v1.GetAccountResponse
 	(*ListMailboxesRequest)(nil),       // 9: quorumail.v1.ListMailboxesRequest
 	(*ListMailboxesResponse)(nil),      // 10: quorumail.v1.ListMailboxesResponse
-	(*OpenMailboxRequest)(nil),         // 11: quorumail.v1.OpenMailboxRequest
-	(*Since)(nil),                      // 12: quorumail.v1.Since
-	(*OpenMailboxResponse)(nil),        // 13: quorumail.v1.OpenMailboxResponse
-	(*OpenedMailbox)(nil),              // 14: quorumail.v1.OpenedMailbox
-	(*ChangesRequest)(nil),             // 15: quorumail.v1.ChangesRequest
-	(*ChangesResponse)(nil),            // 16: quorumail.v1.ChangesResponse
-	(*ChangeBatch)(nil),                // 17: quorumail.v1.ChangeBatch
-	(*FetchRequest)(nil),               // 18: quorumail.v1.FetchRequest
-	(*FetchResponse)(nil),              // 19: quorumail.v1.FetchResponse
-	(*FetchedMessage)(nil),             // 20: quorumail.v1.FetchedMessage
-	(*GetFlagsRequest)(nil),            // 21: quorumail.v1.GetFlagsRequest
-	(*GetFlagsResponse)(nil),           // 22: quorumail.v1.GetFlagsResponse
-	(*FlaggedSet)(nil),                 // 23: quorumail.v1.FlaggedSet
-	(*SearchRequest)(nil),              // 24: quorumail.v1.SearchRequest
-	(*SearchKey)(nil),                  // 25: quorumail.v1.SearchKey
-	(*SearchKeyList)(nil),              // 26: quorumail.v1.SearchKeyList
-	(*HeaderKey)(nil),                  // 27: quorumail.v1.HeaderKey
-	(*DateKey)(nil),                    // 28: quorumail.v1.DateKey
-	(*SearchResponse)(nil),             // 29: quorumail.v1.SearchResponse
-	(*GetMetadataRequest)(nil),         // 30: quorumail.v1.GetMetadataRequest
-	(*GetMetadataResponse)(nil),        // 31: quorumail.v1.GetMetadataResponse
-	(*MailboxMetadata)(nil),            // 32: quorumail.v1.MailboxMetadata
-	(*WatchRequest)(nil),               // 33: quorumail.v1.WatchRequest
-	(*WatchResponse)(nil),              // 34: quorumail.v1.WatchResponse
-	(*HashShardRequest)(nil),           // 35: quorumail.v1.HashShardRequest
-	(*HashShardResponse)(nil),          // 36: quorumail.v1.HashShardResponse
-	(*NodeStatusRequest)(nil),          // 37: quorumail.v1.NodeStatusRequest
-	(*NodeStatusResponse)(nil),         // 38: quorumail.v1.NodeStatusResponse
-	(*ReplicaStatus)(nil),              // 39: quorumail.v1.ReplicaStatus
-	(*TransferLeadershipRequest)(nil),  // 40: quorumail.v1.TransferLeadershipRequest
-	(*TransferLeadershipResponse)(nil), // 41: quorumail.v1.TransferLeadershipResponse
-	(*Entry)(nil),                      // 42: quorumail.v1.Entry
-	(*Result)(nil),                     // 43: quorumail.v1.Result
-	(*Credentials)(nil),                // 44: quorumail.v1.Credentials
-	(*Quota)(nil),                      // 45: quorumail.v1.Quota
-	(*MailboxInfo)(nil),                // 46: quorumail.v1.MailboxInfo
-	(*UidSet)(nil),                     // 47: quorumail.v1.UidSet
-	(*MessageState)(nil),               // 48: quorumail.v1.MessageState
-	(*BodyChunk)(nil),                  // 49: quorumail.v1.BodyChunk
-	(*Email)(nil),                      // 50: quorumail.v1.Email
-	(*MetadataEntry)(nil),              // 51: quorumail.v1.MetadataEntry
+	(*GetAclRequest)(nil),              // 11: quorumail.v1.GetAclRequest
+	(*GetAclResponse)(nil),             // 12: quorumail.v1.GetAclResponse
+	(*OpenMailboxRequest)(nil),         // 13: quorumail.v1.OpenMailboxRequest
+	(*Since)(nil),                      // 14: quorumail.v1.Since
+	(*OpenMailboxResponse)(nil),        // 15: quorumail.v1.OpenMailboxResponse
+	(*OpenedMailbox)(nil),              // 16: quorumail.v1.OpenedMailbox
+	(*ChangesRequest)(nil),             // 17: quorumail.v1.ChangesRequest
+	(*ChangesResponse)(nil),            // 18: quorumail.v1.ChangesResponse
+	(*ChangeBatch)(nil),                // 19: quorumail.v1.ChangeBatch
+	(*FetchRequest)(nil),               // 20: quorumail.v1.FetchRequest
+	(*FetchResponse)(nil),              // 21: quorumail.v1.FetchResponse
+	(*FetchedMessage)(nil),             // 22: quorumail.v1.FetchedMessage
+	(*GetFlagsRequest)(nil),            // 23: quorumail.v1.GetFlagsRequest
+	(*GetFlagsResponse)(nil),           // 24: quorumail.v1.GetFlagsResponse
+	(*FlaggedSet)(nil),                 // 25: quorumail.v1.FlaggedSet
+	(*SearchRequest)(nil),              // 26: quorumail.v1.SearchRequest
+	(*SearchKey)(nil),                  // 27: quorumail.v1.SearchKey
+	(*SearchKeyList)(nil),              // 28: quorumail.v1.SearchKeyList
+	(*HeaderKey)(nil),                  // 29: quorumail.v1.HeaderKey
+	(*DateKey)(nil),                    // 30: quorumail.v1.DateKey
+	(*SearchResponse)(nil),             // 31: quorumail.v1.SearchResponse
+	(*GetMetadataRequest)(nil),         // 32: quorumail.v1.GetMetadataRequest
+	(*GetMetadataResponse)(nil),        // 33: quorumail.v1.GetMetadataResponse
+	(*MailboxMetadata)(nil),            // 34: quorumail.v1.MailboxMetadata
+	(*WatchRequest)(nil),               // 35: quorumail.v1.WatchRequest
+	(*WatchResponse)(nil),              // 36: quorumail.v1.WatchResponse
+	(*HashShardRequest)(nil),           // 37: quorumail.v1.HashShardRequest
+	(*HashShardResponse)(nil),          // 38: quorumail.v1.HashShardResponse
+	(*NodeStatusRequest)(nil),          // 39: quorumail.v1.NodeStatusRequest
+	(*NodeStatusResponse)(nil),         // 40: quorumail.v1.NodeStatusResponse
+	(*ReplicaStatus)(nil),              // 41: quorumail.v1.ReplicaStatus
+	(*TransferLeadershipRequest)(nil),  // 42: quorumail.v1.TransferLeadershipRequest
+	(*TransferLeadershipResponse)(nil), // 43: quorumail.v1.TransferLeadershipResponse
+	(*Entry)(nil),                      // 44: quorumail.v1.Entry
+	(*Result)(nil),                     // 45: quorumail.v1.Result
+	(*Credentials)(nil),                // 46: quorumail.v1.Credentials
+	(*Quota)(nil),                      // 47: quorumail.v1.Quota
+	(*MailboxInfo)(nil),                // 48: quorumail.v1.MailboxInfo
+	(*Acl)(nil),                        // 49: quorumail.v1.Acl
+	(*UidSet)(nil),                     // 50: quorumail.v1.UidSet
+	(*MessageState)(nil),               // 51: quorumail.v1.MessageState
+	(*BodyChunk)(nil),                  // 52: quorumail.v1.BodyChunk
+	(*Email)(nil),                      // 53: quorumail.v1.Email
+	(*MetadataEntry)(nil),              // 54: quorumail.v1.MetadataEntry
 }
 var file_quorumail_v1_store_proto_depIdxs = []int32{
 	0,  // 0: quorumail.v1.ErrorDetail.kind:type_name -> quorumail.v1.ErrorDetail.Kind
 	2,  // 1: quorumail.v1.ProposeRequest.route:type_name -> quorumail.v1.Route
-	42, // 2: quorumail.v1.ProposeRequest.entry:type_name -> quorumail.v1.Entry
-	43, // 3: quorumail.v1.ProposeResponse.result:type_name -> quorumail.v1.Result
+	44, // 2: quorumail.v1.ProposeRequest.entry:type_name -> quorumail.v1.Entry
+	45, // 3: quorumail.v1.ProposeResponse.result:type_name -> quorumail.v1.Result
 	2,  // 4: quorumail.v1.GetAccountRequest.route:type_name -> quorumail.v1.Route
 	3,  // 5: quorumail.v1.GetAccountRequest.level:type_name -> quorumail.v1.ReadLevel
-	44, // 6: quorumail.v1.GetAccountResponse.credentials:type_name -> quorumail.v1.Credentials
-	45, // 7: quorumail.v1.GetAccountResponse.quota:type_name -> quorumail.v1.Quota
+	46, // 6: quorumail.v1.GetAccountResponse.credentials:type_name -> quorumail.v1.Credentials
+	47, // 7: quorumail.v1.GetAccountResponse.quota:type_name -> quorumail.v1.Quota
 	2,  // 8: quorumail.v1.ListMailboxesRequest.route:type_name -> quorumail.v1.Route
 	3,  // 9: quorumail.v1.ListMailboxesRequest.level:type_name -> quorumail.v1.ReadLevel
-	46, // 10: quorumail.v1.ListMailboxesResponse.mailboxes:type_name -> quorumail.v1.MailboxInfo
-	2,  // 11: quorumail.v1.OpenMailboxRequest.route:type_name -> quorumail.v1.Route
-	3,  // 12: quorumail.v1.OpenMailboxRequest.level:type_name -> quorumail.v1.ReadLevel
-	12, // 13: quorumail.v1.OpenMailboxRequest.since:type_name -> quorumail.v1.Since
-	47, // 14: quorumail.v1.Since.known:type_name -> quorumail.v1.UidSet
-	14, // 15: quorumail.v1.OpenMailboxResponse.opened:type_name -> quorumail.v1.OpenedMailbox
-	17, // 16: quorumail.v1.OpenMailboxResponse.changes:type_name -> quorumail.v1.ChangeBatch
-	46, // 17: quorumail.v1.OpenedMailbox.info:type_name -> quorumail.v1.MailboxInfo
-	47, // 18: quorumail.v1.OpenedMailbox.uids:type_name -> quorumail.v1.UidSet
-	2,  // 19: quorumail.v1.ChangesRequest.route:type_name -> quorumail.v1.Route
-	3,  // 20: quorumail.v1.ChangesRequest.level:type_name -> quorumail.v1.ReadLevel
-	12, // 21: quorumail.v1.ChangesRequest.since:type_name -> quorumail.v1.Since
-	46, // 22: quorumail.v1.ChangesResponse.info:type_name -> quorumail.v1.MailboxInfo
-	17, // 23: quorumail.v1.ChangesResponse.changes:type_name -> quorumail.v1.ChangeBatch
-	48, // 24: quorumail.v1.ChangeBatch.changed:type_name -> quorumail.v1.MessageState
-	47, // 25: quorumail.v1.ChangeBatch.vanished:type_name -> quorumail.v1.UidSet
-	2,  // 26: quorumail.v1.FetchRequest.route:type_name -> quorumail.v1.Route
-	3,  // 27: quorumail.v1.FetchRequest.level:type_name -> quorumail.v1.ReadLevel
-	47, // 28: quorumail.v1.FetchRequest.uids:type_name -> quorumail.v1.UidSet
-	1,  // 29: quorumail.v1.FetchRequest.body:type_name -> quorumail.v1.FetchRequest.Body
-	20, // 30: quorumail.v1.FetchResponse.message:type_name -> quorumail.v1.FetchedMessage
-	49, // 31: quorumail.v1.FetchResponse.chunk:type_name -> quorumail.v1.BodyChunk
-	20, // 32: quorumail.v1.FetchResponse.messages:type_name -> quorumail.v1.FetchedMessage
-	48, // 33: quorumail.v1.FetchedMessage.state:type_name -> quorumail.v1.MessageState
-	50, // 34: quorumail.v1.FetchedMessage.email:type_name -> quorumail.v1.Email
-	2,  // 35: quorumail.v1.GetFlagsRequest.route:type_name -> quorumail.v1.Route
-	3,  // 36: quorumail.v1.GetFlagsRequest.level:type_name -> quorumail.v1.ReadLevel
-	47, // 37: quorumail.v1.GetFlagsRequest.uids:type_name -> quorumail.v1.UidSet
-	47, // 38: quorumail.v1.GetFlagsResponse.uids:type_name -> quorumail.v1.UidSet
-	23, // 39: quorumail.v1.GetFlagsResponse.flagged:type_name -> quorumail.v1.FlaggedSet
-	47, // 40: quorumail.v1.FlaggedSet.uids:type_name -> quorumail.v1.UidSet
-	2,  // 41: quorumail.v1.SearchRequest.route:type_name -> quorumail.v1.Route
-	3,  // 42: quorumail.v1.SearchRequest.level:type_name -> quorumail.v1.ReadLevel
-	25, // 43: quorumail.v1.SearchRequest.key:type_name -> quorumail.v1.SearchKey
-	47, // 44: quorumail.v1.SearchRequest.within:type_name -> quorumail.v1.UidSet
-	26, // 45: quorumail.v1.SearchKey.and:type_name -> quorumail.v1.SearchKeyList
-	26, // 46: quorumail.v1.SearchKey.or:type_name -> quorumail.v1.SearchKeyList
-	25, // 47: quorumail.v1.SearchKey.not:type_name -> quorumail.v1.SearchKey
-	47, // 48: quorumail.v1.SearchKey.uids:type_name -> quorumail.v1.UidSet
-	27, // 49: quorumail.v1.SearchKey.header:type_name -> quorumail.v1.HeaderKey
-	28, // 50: quorumail.v1.SearchKey.internal_date:type_name -> quorumail.v1.DateKey
-	28, // 51: quorumail.v1.SearchKey.sent_date:type_name -> quorumail.v1.DateKey
-	28, // 52: quorumail.v1.SearchKey.save_date:type_name -> quorumail.v1.DateKey
-	25, // 53: quorumail.v1.SearchKeyList.keys:type_name -> quorumail.v1.SearchKey
-	47, // 54: quorumail.v1.SearchResponse.uids:type_name -> quorumail.v1.UidSet
-	2,  // 55: quorumail.v1.GetMetadataRequest.route:type_name -> quorumail.v1.Route
-	3,  // 56: quorumail.v1.GetMetadataRequest.level:type_name -> quorumail.v1.ReadLevel
-	32, // 57: quorumail.v1.GetMetadataResponse.mailboxes:type_name -> quorumail.v1.MailboxMetadata
-	51, // 58: quorumail.v1.MailboxMetadata.entries:type_name -> quorumail.v1.MetadataEntry
-	2,  // 59: quorumail.v1.WatchRequest.route:type_name -> quorumail.v1.Route
-	4,  // 60: quorumail.v1.WatchResponse.error:type_name -> quorumail.v1.ErrorDetail
-	39, // 61: quorumail.v1.NodeStatusResponse.replicas:type_name -> quorumail.v1.ReplicaStatus
-	5,  // 62: quorumail.v1.StoreService.Propose:input_type -> quorumail.v1.ProposeRequest
-	7,  // 63: quorumail.v1.StoreService.GetAccount:input_type -> quorumail.v1.GetAccountRequest
-	9,  // 64: quorumail.v1.StoreService.ListMailboxes:input_type -> quorumail.v1.ListMailboxesRequest
-	11, // 65: quorumail.v1.StoreService.OpenMailbox:input_type -> quorumail.v1.OpenMailboxRequest
-	15, // 66: quorumail.v1.StoreService.Changes:input_type -> quorumail.v1.ChangesRequest
-	18, // 67: quorumail.v1.StoreService.Fetch:input_type -> quorumail.v1.FetchRequest
-	21, // 68: quorumail.v1.StoreService.GetFlags:input_type -> quorumail.v1.GetFlagsRequest
-	24, // 69: quorumail.v1.StoreService.Search:input_type -> quorumail.v1.SearchRequest
-	30, // 70: quorumail.v1.StoreService.GetMetadata:input_type -> quorumail.v1.GetMetadataRequest
-	33, // 71: quorumail.v1.StoreService.Watch:input_type -> quorumail.v1.WatchRequest
-	35, // 72: quorumail.v1.AdminService.HashShard:input_type -> quorumail.v1.HashShardRequest
-	37, // 73: quorumail.v1.AdminService.NodeStatus:input_type -> quorumail.v1.NodeStatusRequest
-	40, // 74: quorumail.v1.AdminService.TransferLeadership:input_type -> quorumail.v1.TransferLeadershipRequest
-	6,  // 75: quorumail.v1.StoreService.Propose:output_type -> quorumail.v1.ProposeResponse
-	8,  // 76: quorumail.v1.StoreService.GetAccount:output_type -> quorumail.v1.GetAccountResponse
-	10, // 77: quorumail.v1.StoreService.ListMailboxes:output_type -> quorumail.v1.ListMailboxesResponse
-	13, // 78: quorumail.v1.StoreService.OpenMailbox:output_type -> quorumail.v1.OpenMailboxResponse
-	16, // 79: quorumail.v1.StoreService.Changes:output_type -> quorumail.v1.ChangesResponse
-	19, // 80: quorumail.v1.StoreService.Fetch:output_type -> quorumail.v1.FetchResponse
-	22, // 81: quorumail.v1.StoreService.GetFlags:output_type -> quorumail.v1.GetFlagsResponse
-	29, // 82: quorumail.v1.StoreService.Search:output_type -> quorumail.v1.SearchResponse
-	31, // 83: quorumail.v1.StoreService.GetMetadata:output_type -> quorumail.v1.GetMetadataResponse
-	34, // 84: quorumail.v1.StoreService.Watch:output_type -> quorumail.v1.WatchResponse
-	36, // 85: quorumail.v1.AdminService.HashShard:output_type -> quorumail.v1.HashShardResponse
-	38, // 86: quorumail.v1.AdminService.NodeStatus:output_type -> quorumail.v1.NodeStatusResponse
-	41, // 87: quorumail.v1.AdminService.TransferLeadership:output_type -> quorumail.v1.TransferLeadershipResponse
-	75, // [75:88] is the sub-list for method output_type
-	62, // [62:75] is the sub-list for method input_type
-	62, // [62:62] is the sub-list for extension type_name
-	62, // [62:62] is the sub-list for extension extendee
-	0,  // [0:62] is the sub-list for field type_name
+	48, // 10: quorumail.v1.ListMailboxesResponse.mailboxes:type_name -> quorumail.v1.MailboxInfo
+	2,  // 11: quorumail.v1.GetAclRequest.route:type_name -> quorumail.v1.Route
+	3,  // 12: quorumail.v1.GetAclRequest.level:type_name -> quorumail.v1.ReadLevel
+	48, // 13: quorumail.v1.GetAclResponse.info:type_name -> quorumail.v1.MailboxInfo
+	49, // 14: quorumail.v1.GetAclResponse.acl:type_name -> quorumail.v1.Acl
+	2,  // 15: quorumail.v1.OpenMailboxRequest.route:type_name -> quorumail.v1.Route
+	3,  // 16: quorumail.v1.OpenMailboxRequest.level:type_name -> quorumail.v1.ReadLevel
+	14, // 17: quorumail.v1.OpenMailboxRequest.since:type_name -> quorumail.v1.Since
+	50, // 18: quorumail.v1.Since.known:type_name -> quorumail.v1.UidSet
+	16, // 19: quorumail.v1.OpenMailboxResponse.opened:type_name -> quorumail.v1.OpenedMailbox
+	19, // 20: quorumail.v1.OpenMailboxResponse.changes:type_name -> quorumail.v1.ChangeBatch
+	48, // 21: quorumail.v1.OpenedMailbox.info:type_name -> quorumail.v1.MailboxInfo
+	50, // 22: quorumail.v1.OpenedMailbox.uids:type_name -> quorumail.v1.UidSet
+	2,  // 23: quorumail.v1.ChangesRequest.route:type_name -> quorumail.v1.Route
+	3,  // 24: quorumail.v1.ChangesRequest.level:type_name -> quorumail.v1.ReadLevel
+	14, // 25: quorumail.v1.ChangesRequest.since:type_name -> quorumail.v1.Since
+	48, // 26: quorumail.v1.ChangesResponse.info:type_name -> quorumail.v1.MailboxInfo
+	19, // 27: quorumail.v1.ChangesResponse.changes:type_name -> quorumail.v1.ChangeBatch
+	51, // 28: quorumail.v1.ChangeBatch.changed:type_name -> quorumail.v1.MessageState
+	50, // 29: quorumail.v1.ChangeBatch.vanished:type_name -> quorumail.v1.UidSet
+	2,  // 30: quorumail.v1.FetchRequest.route:type_name -> quorumail.v1.Route
+	3,  // 31: quorumail.v1.FetchRequest.level:type_name -> quorumail.v1.ReadLevel
+	50, // 32: quorumail.v1.FetchRequest.uids:type_name -> quorumail.v1.UidSet
+	1,  // 33: quorumail.v1.FetchRequest.body:type_name -> quorumail.v1.FetchRequest.Body
+	22, // 34: quorumail.v1.FetchResponse.message:type_name -> quorumail.v1.FetchedMessage
+	52, // 35: quorumail.v1.FetchResponse.chunk:type_name -> quorumail.v1.BodyChunk
+	22, // 36: quorumail.v1.FetchResponse.messages:type_name -> quorumail.v1.FetchedMessage
+	51, // 37: quorumail.v1.FetchedMessage.state:type_name -> quorumail.v1.MessageState
+	53, // 38: quorumail.v1.FetchedMessage.email:type_name -> quorumail.v1.Email
+	2,  // 39: quorumail.v1.GetFlagsRequest.route:type_name -> quorumail.v1.Route
+	3,  // 40: quorumail.v1.GetFlagsRequest.level:type_name -> quorumail.v1.ReadLevel
+	50, // 41: quorumail.v1.GetFlagsRequest.uids:type_name -> quorumail.v1.UidSet
+	50, // 42: quorumail.v1.GetFlagsResponse.uids:type_name -> quorumail.v1.UidSet
+	25, // 43: quorumail.v1.GetFlagsResponse.flagged:type_name -> quorumail.v1.FlaggedSet
+	50, // 44: quorumail.v1.FlaggedSet.uids:type_name -> quorumail.v1.UidSet
+	2,  // 45: quorumail.v1.SearchRequest.route:type_name -> quorumail.v1.Route
+	3,  // 46: quorumail.v1.SearchRequest.level:type_name -> quorumail.v1.ReadLevel
+	27, // 47: quorumail.v1.SearchRequest.key:type_name -> quorumail.v1.SearchKey
+	50, // 48: quorumail.v1.SearchRequest.within:type_name -> quorumail.v1.UidSet
+	28, // 49: quorumail.v1.SearchKey.and:type_name -> quorumail.v1.SearchKeyList
+	28, // 50: quorumail.v1.SearchKey.or:type_name -> quorumail.v1.SearchKeyList
+	27, // 51: quorumail.v1.SearchKey.not:type_name -> quorumail.v1.SearchKey
+	50, // 52: quorumail.v1.SearchKey.uids:type_name -> quorumail.v1.UidSet
+	29, // 53: quorumail.v1.SearchKey.header:type_name -> quorumail.v1.HeaderKey
+	30, // 54: quorumail.v1.SearchKey.internal_date:type_name -> quorumail.v1.DateKey
+	30, // 55: quorumail.v1.SearchKey.sent_date:type_name -> quorumail.v1.DateKey
+	30, // 56: quorumail.v1.SearchKey.save_date:type_name -> quorumail.v1.DateKey
+	27, // 57: quorumail.v1.SearchKeyList.keys:type_name -> quorumail.v1.SearchKey
+	50, // 58: quorumail.v1.SearchResponse.uids:type_name -> quorumail.v1.UidSet
+	2,  // 59: quorumail.v1.GetMetadataRequest.route:type_name -> quorumail.v1.Route
+	3,  // 60: quorumail.v1.GetMetadataRequest.level:type_name -> quorumail.v1.ReadLevel
+	34, // 61: quorumail.v1.GetMetadataResponse.mailboxes:type_name -> quorumail.v1.MailboxMetadata
+	54, // 62: quorumail.v1.MailboxMetadata.entries:type_name -> quorumail.v1.MetadataEntry
+	2,  // 63: quorumail.v1.WatchRequest.route:type_name -> quorumail.v1.Route
+	4,  // 64: quorumail.v1.WatchResponse.error:type_name -> quorumail.v1.ErrorDetail
+	41, // 65: quorumail.v1.NodeStatusResponse.replicas:type_name -> quorumail.v1.ReplicaStatus
+	5,  // 66: quorumail.v1.StoreService.Propose:input_type -> quorumail.v1.ProposeRequest
+	7,  // 67: quorumail.v1.StoreService.GetAccount:input_type -> quorumail.v1.GetAccountRequest
+	9,  // 68: quorumail.v1.StoreService.ListMailboxes:input_type -> quorumail.v1.ListMailboxesRequest
+	13, // 69: quorumail.v1.StoreService.OpenMailbox:input_type -> quorumail.v1.OpenMailboxRequest
+	17, // 70: quorumail.v1.StoreService.Changes:input_type -> quorumail.v1.ChangesRequest
+	20, // 71: quorumail.v1.StoreService.Fetch:input_type -> quorumail.v1.FetchRequest
+	23, // 72: quorumail.v1.StoreService.GetFlags:input_type -> quorumail.v1.GetFlagsRequest
+	26, // 73: quorumail.v1.StoreService.Search:input_type -> quorumail.v1.SearchRequest
+	32, // 74: quorumail.v1.StoreService.GetMetadata:input_type -> quorumail.v1.GetMetadataRequest
+	11, // 75: quorumail.v1.StoreService.GetAcl:input_type -> quorumail.v1.GetAclRequest
+	35, // 76: quorumail.v1.StoreService.Watch:input_type -> quorumail.v1.WatchRequest
+	37, // 77: quorumail.v1.AdminService.HashShard:input_type -> quorumail.v1.HashShardRequest
+	39, // 78: quorumail.v1.AdminService.NodeStatus:input_type -> quorumail.v1.NodeStatusRequest
+	42, // 79: quorumail.v1.AdminService.TransferLeadership:input_type -> quorumail.v1.TransferLeadershipRequest
+	6,  // 80: quorumail.v1.StoreService.Propose:output_type -> quorumail.v1.ProposeResponse
+	8,  // 81: quorumail.v1.StoreService.GetAccount:output_type -> quorumail.v1.GetAccountResponse
+	10, // 82: quorumail.v1.StoreService.ListMailboxes:output_type -> quorumail.v1.ListMailboxesResponse
+	15, // 83: quorumail.v1.StoreService.OpenMailbox:output_type -> quorumail.v1.OpenMailboxResponse
+	18, // 84: quorumail.v1.StoreService.Changes:output_type -> quorumail.v1.ChangesResponse
+	21, // 85: quorumail.v1.StoreService.Fetch:output_type -> quorumail.v1.FetchResponse
+	24, // 86: quorumail.v1.StoreService.GetFlags:output_type -> quorumail.v1.GetFlagsResponse
+	31, // 87: quorumail.v1.StoreService.Search:output_type -> quorumail.v1.SearchResponse
+	33, // 88: quorumail.v1.StoreService.GetMetadata:output_type -> quorumail.v1.GetMetadataResponse
+	12, // 89: quorumail.v1.StoreService.GetAcl:output_type -> quorumail.v1.GetAclResponse
+	36, // 90: quorumail.v1.StoreService.Watch:output_type -> quorumail.v1.WatchResponse
+	38, // 91: quorumail.v1.AdminService.HashShard:output_type -> quorumail.v1.HashShardResponse
+	40, // 92: quorumail.v1.AdminService.NodeStatus:output_type -> quorumail.v1.NodeStatusResponse
+	43, // 93: quorumail.v1.AdminService.TransferLeadership:output_type -> quorumail.v1.TransferLeadershipResponse
+	80, // [80:94] is the sub-list for method output_type
+	66, // [66:80] is the sub-list for method input_type
+	66, // [66:66] is the sub-list for extension type_name
+	66, // [66:66] is the sub-list for extension extendee
+	0,  // [0:66] is the sub-list for field type_name
 }
 
 func init() { file_quorumail_v1_store_proto_init() }
@@ -3644,11 +3798,11 @@ func file_quorumail_v1_store_proto_init() {
 	file_quorumail_v1_entry_proto_init()
 	file_quorumail_v1_mail_proto_init()
 	file_quorumail_v1_quota_proto_init()
-	file_quorumail_v1_store_proto_msgTypes[21].OneofWrappers = []any{
+	file_quorumail_v1_store_proto_msgTypes[23].OneofWrappers = []any{
 		(*FlaggedSet_SystemFlag)(nil),
 		(*FlaggedSet_Keyword)(nil),
 	}
-	file_quorumail_v1_store_proto_msgTypes[23].OneofWrappers = []any{
+	file_quorumail_v1_store_proto_msgTypes[25].OneofWrappers = []any{
 		(*SearchKey_And)(nil),
 		(*SearchKey_Or)(nil),
 		(*SearchKey_Not)(nil),
@@ -3669,15 +3823,15 @@ func file_quorumail_v1_store_proto_init() {
 		(*SearchKey_EmailId)(nil),
 		(*SearchKey_ThreadId)(nil),
 	}
-	file_quorumail_v1_store_proto_msgTypes[26].OneofWrappers = []any{}
 	file_quorumail_v1_store_proto_msgTypes[28].OneofWrappers = []any{}
+	file_quorumail_v1_store_proto_msgTypes[30].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quorumail_v1_store_proto_rawDesc), len(file_quorumail_v1_store_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   40,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

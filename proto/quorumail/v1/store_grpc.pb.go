@@ -34,6 +34,7 @@ const (
 	StoreService_GetFlags_FullMethodName      = "/quorumail.v1.StoreService/GetFlags"
 	StoreService_Search_FullMethodName        = "/quorumail.v1.StoreService/Search"
 	StoreService_GetMetadata_FullMethodName   = "/quorumail.v1.StoreService/GetMetadata"
+	StoreService_GetAcl_FullMethodName        = "/quorumail.v1.StoreService/GetAcl"
 	StoreService_Watch_FullMethodName         = "/quorumail.v1.StoreService/Watch"
 )
 
@@ -66,6 +67,9 @@ type StoreServiceClient interface {
 	// Annotations of mailboxes. The first response has applied_index and mod_seq,
 	// also if there are none.
 	GetMetadata(ctx context.Context, in *GetMetadataRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[GetMetadataResponse], error)
+	// The rights that the actor has on a mailbox, and, if it may read it, the access
+	// control list.
+	GetAcl(ctx context.Context, in *GetAclRequest, opts ...grpc.CallOption) (*GetAclResponse, error)
 	// Tells when accounts change. One stream serves any number of accounts.
 	Watch(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[WatchRequest, WatchResponse], error)
 }
@@ -204,6 +208,16 @@ func (c *storeServiceClient) GetMetadata(ctx context.Context, in *GetMetadataReq
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type StoreService_GetMetadataClient = grpc.ServerStreamingClient[GetMetadataResponse]
 
+func (c *storeServiceClient) GetAcl(ctx context.Context, in *GetAclRequest, opts ...grpc.CallOption) (*GetAclResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetAclResponse)
+	err := c.cc.Invoke(ctx, StoreService_GetAcl_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *storeServiceClient) Watch(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[WatchRequest, WatchResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &StoreService_ServiceDesc.Streams[4], StoreService_Watch_FullMethodName, cOpts...)
@@ -246,6 +260,9 @@ type StoreServiceServer interface {
 	// Annotations of mailboxes. The first response has applied_index and mod_seq,
 	// also if there are none.
 	GetMetadata(*GetMetadataRequest, grpc.ServerStreamingServer[GetMetadataResponse]) error
+	// The rights that the actor has on a mailbox, and, if it may read it, the access
+	// control list.
+	GetAcl(context.Context, *GetAclRequest) (*GetAclResponse, error)
 	// Tells when accounts change. One stream serves any number of accounts.
 	Watch(grpc.BidiStreamingServer[WatchRequest, WatchResponse]) error
 	mustEmbedUnimplementedStoreServiceServer()
@@ -284,6 +301,9 @@ func (UnimplementedStoreServiceServer) Search(context.Context, *SearchRequest) (
 }
 func (UnimplementedStoreServiceServer) GetMetadata(*GetMetadataRequest, grpc.ServerStreamingServer[GetMetadataResponse]) error {
 	return status.Error(codes.Unimplemented, "method GetMetadata not implemented")
+}
+func (UnimplementedStoreServiceServer) GetAcl(context.Context, *GetAclRequest) (*GetAclResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetAcl not implemented")
 }
 func (UnimplementedStoreServiceServer) Watch(grpc.BidiStreamingServer[WatchRequest, WatchResponse]) error {
 	return status.Error(codes.Unimplemented, "method Watch not implemented")
@@ -443,6 +463,24 @@ func _StoreService_GetMetadata_Handler(srv interface{}, stream grpc.ServerStream
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type StoreService_GetMetadataServer = grpc.ServerStreamingServer[GetMetadataResponse]
 
+func _StoreService_GetAcl_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetAclRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StoreServiceServer).GetAcl(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: StoreService_GetAcl_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StoreServiceServer).GetAcl(ctx, req.(*GetAclRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _StoreService_Watch_Handler(srv interface{}, stream grpc.ServerStream) error {
 	return srv.(StoreServiceServer).Watch(&grpc.GenericServerStream[WatchRequest, WatchResponse]{ServerStream: stream})
 }
@@ -476,6 +514,10 @@ var StoreService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Search",
 			Handler:    _StoreService_Search_Handler,
+		},
+		{
+			MethodName: "GetAcl",
+			Handler:    _StoreService_GetAcl_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{
