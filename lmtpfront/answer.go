@@ -15,6 +15,7 @@ var (
 	errUnknownUser = &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "no such user here"}
 	errLater       = &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 3, 0}, Message: "storage cannot be reached now; try again later"}
 	errNoRoom      = &smtp.SMTPError{Code: 452, EnhancedCode: smtp.EnhancedCode{4, 3, 1}, Message: "no room for the message now; try again later"}
+	errOverQuota   = &smtp.SMTPError{Code: 552, EnhancedCode: smtp.EnhancedCode{5, 2, 2}, Message: "mailbox is over quota"}
 	errFull        = &smtp.SMTPError{Code: 452, EnhancedCode: smtp.EnhancedCode{4, 2, 2}, Message: "mailbox is full"}
 	errTooBig      = &smtp.SMTPError{Code: 552, EnhancedCode: smtp.EnhancedCode{5, 3, 4}, Message: "message too big"}
 	errLongLine    = &smtp.SMTPError{Code: 554, EnhancedCode: smtp.EnhancedCode{5, 6, 0}, Message: "message has a line that is too long"}
@@ -53,7 +54,11 @@ func refusal(code pb.Code) *smtp.SMTPError {
 	switch code {
 	case pb.Code_CODE_NO_ACCOUNT:
 		return errUnknownUser
-	case pb.Code_CODE_OVER_QUOTA, pb.Code_CODE_LIMIT, pb.Code_CODE_UIDS_EXHAUSTED:
+	case pb.Code_CODE_OVER_QUOTA:
+		// For good: the sender is to hear of it, not to wait for days while the MTA's
+		// queue fills up.
+		return errOverQuota
+	case pb.Code_CODE_LIMIT, pb.Code_CODE_UIDS_EXHAUSTED:
 		return errFull // the user can do something about it
 	case pb.Code_CODE_NO_BODY:
 		return errLater // what was staged has expired meanwhile

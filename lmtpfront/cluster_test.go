@@ -52,3 +52,50 @@ func TestNewWantsAClient(t *testing.T) {
 		t.Error("no error")
 	}
 }
+
+// A mailbox over quota bounces mail (RFC 3463, 3.3, X.2.2), for its own recipient
+// only; once there is room the same message comes in.
+func TestOverQuota_RFC2033_4_2(t *testing.T) {
+	storage := nodetest.Start(t, nodetest.Options{Nodes: 1, Shards: 1})
+	storage.CreateAccount(t, alice, "secret")
+	storage.CreateAccount(t, bob, "secret")
+	cl := storage.Client(t)
+	s, err := New(Config{Client: cl, Hostname: "mx.example.org"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := connect(t, start(t, s))
+	limit := func(l *pb.QuotaLimits) {
+		t.Helper()
+		res, err := cl.Session(alice).Propose(context.Background(), &pb.Entry{Op: &pb.Entry_SetQuota{SetQuota: &pb.SetQuotaOp{Limits: l}}})
+		if err != nil || res.GetCode() != pb.Code_CODE_OK {
+			t.Fatal(res, err)
+		}
+	}
+	n := uint64(700)
+	limit(&pb.QuotaLimits{Storage: &n})
+	for _, text := range []string{mailText + noise(800_000), mailText} { // staged, and in the entry
+		c.envelope(alice, bob)
+		want := []string{"552 5.2.2", "250"}
+		if len(text) < 1000 {
+			want[0] = "250"
+		}
+		c.check(fmt.Sprintf("%d octets", len(text)), c.data(2, text), want...)
+	}
+	limit(&pb.QuotaLimits{Messages: new(uint64)})
+	c.envelope(bob, alice)
+	other := "Message-ID: <2@x>\r\n\r\n"
+	c.check("no room", c.data(2, other), "250", "552 5.2.2")
+	limit(nil)
+	c.envelope(alice, bob)
+	c.check("room again", c.data(2, other), "250", "250")
+	for _, account := range []string{alice, bob} {
+		a, err := cl.Session(account).GetAccount(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := map[string]uint64{alice: 2, bob: 3}[account]; a.GetQuota().GetMessages() != want {
+			t.Errorf("%s: %v, want %d messages", account, a.GetQuota(), want)
+		}
+	}
+}
