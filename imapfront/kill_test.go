@@ -53,6 +53,7 @@ func killedAt(all map[string]*transcript.Script, lines int) []killed {
 // are brought to their lines, then the leader is killed, then they go on.
 func TestTranscriptsWithLeaderKilled(t *testing.T) {
 	c := nodetest.Start(t, nodetest.Options{Nodes: 3, Shards: 1})
+	c.CreateAccount(t, admin, "secret")
 	addr, _ := front(t, c, nil)
 	runs := killedAt(scripts(t), *killLines)
 	for n := 0; n < len(runs); n += together {

@@ -22,6 +22,7 @@ import (
 	"github.com/quorumail/quorumail/imapfront/session"
 	"github.com/quorumail/quorumail/imapfront/wire"
 	"github.com/quorumail/quorumail/node/client"
+	"github.com/quorumail/quorumail/proto/imapnum"
 )
 
 // Config makes a [Server]. Zero fields take the defaults that are named.
@@ -48,10 +49,13 @@ type Config struct {
 	Log *slog.Logger
 	// Version is told to clients that ask.
 	Version string
-	// Comment and Admin are told to clients that ask for the server's annotations:
+	// Comment and Contact are told to clients that ask for the server's annotations:
 	// a note for all users, and the URI of who runs it (RFC 5464, 3.2.1.1). Empty:
 	// there is none.
-	Comment, Admin string
+	Comment, Contact string
+	// Admins are the names of the accounts whose users may set quotas, and see those
+	// of all accounts (RFC 9208).
+	Admins []string
 }
 
 // Server is an IMAP frontend. Its methods may be called from any goroutine.
@@ -77,8 +81,16 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Implicit && cfg.TLS == nil {
 		return nil, errors.New("imapfront: implicit TLS without a TLS configuration")
 	}
-	if u, err := url.Parse(cfg.Admin); err != nil || cfg.Admin != "" && u.Scheme == "" {
-		return nil, fmt.Errorf("imapfront: admin: %q is no URI", cfg.Admin)
+	if u, err := url.Parse(cfg.Contact); err != nil || cfg.Contact != "" && u.Scheme == "" {
+		return nil, fmt.Errorf("imapfront: contact: %q is no URI", cfg.Contact)
+	}
+	admins := make(map[string]bool)
+	for _, name := range cfg.Admins {
+		account, err := imapnum.AccountName(name)
+		if err != nil {
+			return nil, fmt.Errorf("imapfront: admin %q: %w", name, err)
+		}
+		admins[account] = true
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -97,7 +109,7 @@ func New(cfg Config) (*Server, error) {
 		Storage:  func(account, actor string) session.Store { return cfg.Client.SessionFor(account, actor) },
 		Verifier: auth.New(), TLS: cfg.TLS, Limits: cfg.Limits,
 		LoginTimeout: cfg.LoginTimeout, IdleTimeout: cfg.IdleTimeout, WriteTimeout: cfg.WriteTimeout,
-		SpoolDir: cfg.SpoolDir, Log: cfg.Log, Version: cfg.Version, Metadata: serverMetadata(cfg),
+		SpoolDir: cfg.SpoolDir, Log: cfg.Log, Version: cfg.Version, Metadata: serverMetadata(cfg), Admins: admins,
 	}}
 	s.mu.listeners = make(map[net.Listener]struct{})
 	s.mu.conns = make(map[*session.Conn]context.CancelFunc)
@@ -108,7 +120,7 @@ func New(cfg Config) (*Server, error) {
 // serverMetadata returns the server's shared annotations.
 func serverMetadata(cfg Config) map[string]string {
 	all := make(map[string]string)
-	for name, value := range map[string]string{"/shared/comment": cfg.Comment, "/shared/admin": cfg.Admin} {
+	for name, value := range map[string]string{"/shared/comment": cfg.Comment, "/shared/admin": cfg.Contact} {
 		if value != "" {
 			all[name] = value
 		}

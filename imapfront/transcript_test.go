@@ -18,10 +18,13 @@ import (
 	"github.com/quorumail/quorumail/node/nodetest"
 )
 
+// admin is the account of an administrator, for transcripts.
+const admin = "admin@example.org"
+
 // front starts a frontend of a cluster on a loopback port.
 func front(t testing.TB, c *nodetest.Cluster, change func(*imapfront.Config)) (addr string, srv *imapfront.Server) {
 	t.Helper()
-	cfg := imapfront.Config{Client: c.Client(t), Version: "test", Comment: "Shared comment", Admin: "mailto:postmaster@example.org"}
+	cfg := imapfront.Config{Client: c.Client(t), Version: "test", Comment: "Shared comment", Contact: "mailto:postmaster@example.org", Admins: []string{admin}}
 	if change != nil {
 		change(&cfg)
 	}
@@ -77,6 +80,7 @@ func names(all map[string]*transcript.Script) []string {
 
 // runAll runs all transcripts against two frontends of a cluster.
 func runAll(t *testing.T, c *nodetest.Cluster) {
+	c.CreateAccount(t, admin, "secret")
 	var addrs []string
 	for range 2 {
 		addr, _ := front(t, c, nil)

@@ -159,8 +159,9 @@ func (tx *tx) setQuota(a *account, op *pb.SetQuotaOp) (*pb.Result, error) {
 
 // Quota returns the account's limits and usage.
 func (a *Account) Quota() *pb.Quota {
+	most := uint64(maxMailboxes)
 	q := &pb.Quota{
-		Limits: &pb.QuotaLimits{},
+		Limits: &pb.QuotaLimits{}, Inherent: &pb.QuotaLimits{Mailboxes: &most},
 		Octets: a.rec.quota.octets, Messages: a.rec.quota.messages, Mailboxes: uint64(a.rec.mailboxes),
 	}
 	for i, field := range []**uint64{&q.Limits.Storage, &q.Limits.Messages, &q.Limits.Mailboxes} {

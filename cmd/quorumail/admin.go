@@ -32,7 +32,7 @@ func newAdmin(process *processFlags) *cobra.Command {
 	pf.StringSliceVar(&flags.nodes, "nodes", []string{"127.0.0.1:7000"}, "`addresses` of storage nodes, with commas; one that answers is enough")
 	pf.DurationVar(&flags.timeout, "timeout", 30*time.Second, "give up after this `duration`")
 	flags.tls.addFlags(pf)
-	cmd.AddCommand(newAdminUser(flags), newAdminLocate(flags), newAdminStatus(flags), newAdminVerify(flags), newAdminTransfer(flags))
+	cmd.AddCommand(newAdminUser(flags), newAdminQuota(flags), newAdminLocate(flags), newAdminStatus(flags), newAdminVerify(flags), newAdminTransfer(flags))
 	return cmd
 }
 

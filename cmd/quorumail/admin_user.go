@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"github.com/quorumail/quorumail/node/client"
@@ -26,8 +27,10 @@ func newAdminUser(flags *adminFlags) *cobra.Command {
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(
-		newUserWithPassword(flags, "add", "Create an account", "added", addUser),
-		newUserWithPassword(flags, "passwd", "Set an account's password", "changed", setPassword),
+		newUserAdd(flags),
+		newUserWithPassword(flags, "passwd", "Set an account's password", "changed", func(*pflag.FlagSet) (userFunc, error) {
+			return setPassword, nil
+		}),
 		newUserDelete(flags),
 	)
 	return cmd
@@ -36,7 +39,22 @@ func newAdminUser(flags *adminFlags) *cobra.Command {
 // userFunc does something with a password to the session's account.
 type userFunc func(ctx context.Context, s *client.Session, password string, iterations int) error
 
-func newUserWithPassword(flags *adminFlags, verb, short, done string, fn userFunc) *cobra.Command {
+// newUserAdd is the command that creates an account, with limits if they are given.
+func newUserAdd(flags *adminFlags) *cobra.Command {
+	var quota quotaFlags
+	cmd := newUserWithPassword(flags, "add", "Create an account", "added", func(given *pflag.FlagSet) (userFunc, error) {
+		limits, _, err := quota.parse(given)
+		return func(ctx context.Context, s *client.Session, password string, iterations int) error {
+			return addUser(ctx, s, password, iterations, limits)
+		}, err
+	})
+	quota.addFlags(cmd.Flags())
+	return cmd
+}
+
+// newUserWithPassword is a command that reads a password. what returns what it
+// does with it, once the flags are known.
+func newUserWithPassword(flags *adminFlags, verb, short, done string, what func(*pflag.FlagSet) (userFunc, error)) *cobra.Command {
 	var in passwordInput
 	iterations := client.DefaultIterations
 	cmd := &cobra.Command{
@@ -51,6 +69,10 @@ the standard input.`,
 			name, err := imapnum.AccountName(args[0])
 			if err != nil {
 				return usage(fmt.Errorf("%q: %w", args[0], err))
+			}
+			fn, err := what(cmd.Flags())
+			if err != nil {
+				return err
 			}
 			password, err := in.read(cmd)
 			if err != nil {
@@ -118,14 +140,15 @@ func mutate(ctx context.Context, s *client.Session, entry *pb.Entry) error {
 	return fmt.Errorf("refused: %s %s", res.GetCode(), res.GetDetail())
 }
 
-// addUser creates the session's account; errAccountExists if it is there.
-func addUser(ctx context.Context, s *client.Session, password string, iterations int) error {
+// addUser creates the session's account; errAccountExists if it is there. Without
+// limits (nil) it may hold any amount.
+func addUser(ctx context.Context, s *client.Session, password string, iterations int, limits *pb.QuotaLimits) error {
 	creds, err := client.NewCredentials(password, iterations)
 	if err != nil {
 		return err
 	}
 	return mutate(ctx, s, &pb.Entry{Op: &pb.Entry_CreateAccount{CreateAccount: &pb.CreateAccountOp{
-		Credentials: creds, UidValiditySeed: uint32(time.Now().Unix()),
+		Credentials: creds, UidValiditySeed: uint32(time.Now().Unix()), Quota: limits,
 	}}})
 }
 

@@ -68,6 +68,9 @@ Prints "ready" when mail can be read and delivered. Started again on the same
 				return usage(err)
 			}
 			cfg.setPasswords = cmd.Flags().Changed("user")
+			if !cmd.Flags().Changed("admin") && len(cfg.users) > 0 {
+				cfg.fronts.Admins = []string{cfg.users[0].name}
+			}
 			if err := cfg.Validate(); err != nil {
 				return usage(err)
 			}
@@ -89,6 +92,7 @@ Prints "ready" when mail can be read and delivered. Started again on the same
 	flags.StringVar(&cfg.fronts.IMAP, "imap", "127.0.0.1:1143", "`address` for IMAP; empty: none")
 	flags.StringVar(&cfg.fronts.LMTP, "lmtp", "127.0.0.1:1024", "`address` for LMTP; empty: none")
 	flags.StringArrayVar(&users, "user", users, "an account as `name:password`; repeatable")
+	flags.StringSliceVar(&cfg.fronts.Admins, "admin", nil, "an `account` whose user may set quotas by IMAP; repeatable; empty: nobody (default the first --user)")
 	flags.BoolVar(&cfg.demo, "demo", false, "on the first start, fill the first user's INBOX with a few hundred messages")
 	return cmd
 }
@@ -212,7 +216,7 @@ func createUsers(ctx context.Context, c *client.Client, cfg *devConfig) error {
 		_, err := s.GetAccount(ctx)
 		switch {
 		case errors.Is(err, client.ErrNoAccount):
-			err = addUser(ctx, s, u.password, client.DefaultIterations)
+			err = addUser(ctx, s, u.password, client.DefaultIterations, nil)
 		case err == nil && cfg.setPasswords:
 			err = setPassword(ctx, s, u.password, client.DefaultIterations)
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/quorumail/quorumail/node/client"
+	"github.com/quorumail/quorumail/proto/imapnum"
 )
 
 // frontStart bounds how long a frontend waits for the cluster before it gives up.
@@ -28,10 +29,13 @@ type frontConfig struct {
 	IMAP  string `yaml:"imap"`
 	IMAPS string `yaml:"imaps"`
 	LMTP  string `yaml:"lmtp"`
-	// Comment and Admin are told to mail clients that ask for the server's
+	// Comment and Contact are told to mail clients that ask for the server's
 	// annotations: a note for all users, and the URI of who runs it.
 	Comment string `yaml:"comment"`
-	Admin   string `yaml:"admin"`
+	Contact string `yaml:"contact"`
+	// Admins are the accounts whose users may set quotas with IMAP's SETQUOTA, and
+	// see those of all accounts.
+	Admins []string `yaml:"admins"`
 	// TLS is what mail clients see. Without it, passwords travel in the clear.
 	TLS clientTLS `yaml:"tls"`
 	// Cluster secures the connections to the nodes.
@@ -73,9 +77,14 @@ func (c *frontConfig) validateListeners(op string) error {
 			return fmt.Errorf("%s: %s %q: %w", op, name, addr, err)
 		}
 	}
-	if c.Admin != "" {
-		if u, err := url.Parse(c.Admin); err != nil || u.Scheme == "" {
-			return fmt.Errorf("%s: admin: %q is no URI", op, c.Admin)
+	if c.Contact != "" {
+		if u, err := url.Parse(c.Contact); err != nil || u.Scheme == "" {
+			return fmt.Errorf("%s: contact: %q is no URI", op, c.Contact)
+		}
+	}
+	for _, name := range c.Admins {
+		if _, err := imapnum.AccountName(name); err != nil {
+			return fmt.Errorf("%s: admin %q: %w", op, name, err)
 		}
 	}
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
@@ -113,7 +122,8 @@ Prints "ready" when it has reached all shards of the cluster and listens.`,
 			override(flags, "imaps", &cfg.IMAPS, given.IMAPS)
 			override(flags, "lmtp", &cfg.LMTP, given.LMTP)
 			override(flags, "comment", &cfg.Comment, given.Comment)
-			override(flags, "admin", &cfg.Admin, given.Admin)
+			override(flags, "contact", &cfg.Contact, given.Contact)
+			override(flags, "admin", &cfg.Admins, given.Admins)
 			override(flags, "tls-cert", &cfg.TLS.Cert, given.TLS.Cert)
 			override(flags, "tls-key", &cfg.TLS.Key, given.TLS.Key)
 			given.Cluster.override(flags, &cfg.Cluster)
@@ -139,7 +149,8 @@ Prints "ready" when it has reached all shards of the cluster and listens.`,
 	flags.StringVar(&given.IMAPS, "imaps", "", "`address` for IMAP over TLS")
 	flags.StringVar(&given.LMTP, "lmtp", "", "`address` for LMTP")
 	flags.StringVar(&given.Comment, "comment", "", "`text` for all users, which IMAP clients see as the server's comment")
-	flags.StringVar(&given.Admin, "admin", "", "`URI` of who runs the server, as mailto:postmaster@example.org, for IMAP clients that ask")
+	flags.StringVar(&given.Contact, "contact", "", "`URI` of who runs the server, as mailto:postmaster@example.org, for IMAP clients that ask")
+	flags.StringSliceVar(&given.Admins, "admin", nil, "an `account` whose user may set quotas by IMAP; repeatable")
 	flags.StringVar(&given.TLS.Cert, "tls-cert", "", "PEM `file` of the certificate chain that mail clients see")
 	flags.StringVar(&given.TLS.Key, "tls-key", "", "PEM `file` of its key")
 	given.Cluster.addFlags(flags)

@@ -40,6 +40,8 @@ type Config struct {
 	// Metadata is the server's shared annotations, by name in lower case (RFC 5464,
 	// 3.2.1.1).
 	Metadata map[string]string
+	// Admins are the accounts that may set quotas and see those of others.
+	Admins map[string]bool
 }
 
 // maxErrors is how many bad commands in a row a connection may send; one that
@@ -315,6 +317,12 @@ func (c *Conn) executeAuthenticated(ctx context.Context, cmd wire.Command) error
 		return c.getMetadata(ctx, cmd)
 	case wire.SetMetadata:
 		return c.setMetadata(ctx, cmd)
+	case wire.GetQuota:
+		return c.getQuota(ctx, cmd)
+	case wire.GetQuotaRoot:
+		return c.getQuotaRoot(ctx, cmd)
+	case wire.SetQuota:
+		return c.setQuota(ctx, cmd)
 	case wire.Append:
 		return c.append(ctx, cmd)
 	case wire.Namespace:

@@ -130,6 +130,7 @@ func FuzzReadCommand(f *testing.F) {
 		"a append x \" 1-Jan-2020 00:00:00 +0100\" {2000+}\r\n", "a search return (save) charset x modseq \"/flags/\\\\a\" all 5\r\n",
 		"\x16\x03\x01\x00", "a enable x y\r\na status x (messages)\r\na copy $ y\r\na uid move 1,2:* y\r\na rename a b\r\na uid expunge 5\r\n",
 		"a fetch 1 (binary.peek[1]<0.5> binary.size[2] rfc822.text preview (lazy))\r\n",
+		"a setquota \"\" (STORAGE 5 Message 9223372036854775807)\r\na getquotaroot {3+}\r\na&-\r\na getquota x\r\na setquota {2+}\r\n!x ()\r\n",
 		"a setmetadata INBOX (/private/a ~{2+}\r\n\x00x /shared/b NIL /private/c {3+}\r\nabc)\r\n",
 		"a getmetadata (depth infinity maxsize 5) \"\" (/private /shared/comment)\r\na list \"\" * return (metadata (/private/a))\r\n",
 	} {

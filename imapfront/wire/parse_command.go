@@ -51,7 +51,7 @@ func knownCommand(name string) bool {
 	switch name {
 	case "ID", "LOGIN", "AUTHENTICATE", "ENABLE", "SELECT", "EXAMINE", "CREATE", "DELETE", "RENAME", "SUBSCRIBE",
 		"UNSUBSCRIBE", "LIST", "LSUB", "STATUS", "APPEND", "SEARCH", "UID SEARCH", "FETCH", "UID FETCH", "STORE",
-		"UID STORE", "GETMETADATA", "SETMETADATA", "COPY", "UID COPY", "MOVE", "UID MOVE", "UID EXPUNGE",
+		"UID STORE", "GETMETADATA", "SETMETADATA", "GETQUOTA", "GETQUOTAROOT", "SETQUOTA", "COPY", "UID COPY", "MOVE", "UID MOVE", "UID EXPUNGE",
 		"REPLACE", "UID REPLACE":
 		return true
 	}
@@ -85,6 +85,12 @@ func (p *parser) arguments(name string) Command {
 	case "UID EXPUNGE":
 		set := p.numSet()
 		return Expunge{UIDs: &set}
+	case "GETQUOTA":
+		return GetQuota{Root: p.astring()}
+	case "GETQUOTAROOT":
+		return GetQuotaRoot{Mailbox: p.mailbox()}
+	case "SETQUOTA":
+		return p.setQuota()
 	case "GETMETADATA":
 		return p.getMetadata()
 	case "SETMETADATA":

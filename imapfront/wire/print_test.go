@@ -90,6 +90,8 @@ func (p *printer) command(cmd Command) {
 		p.WriteString(strings.ToLower(strings.TrimPrefix(fmt.Sprintf("%T", c), "wire.")))
 	case SetMetadata, GetMetadata:
 		p.metadata(c)
+	case GetQuota, GetQuotaRoot, SetQuota:
+		p.quota(c)
 	case ID:
 		p.id(c)
 	case Login:

@@ -149,9 +149,12 @@ type Quota struct {
 	Limits *QuotaLimits           `protobuf:"bytes,1,opt,name=limits,proto3" json:"limits,omitempty"`
 	// Octets of all messages: what has been expunged and is kept for a while does
 	// not count, nor does what is staged.
-	Octets        uint64 `protobuf:"varint,2,opt,name=octets,proto3" json:"octets,omitempty"`
-	Messages      uint64 `protobuf:"varint,3,opt,name=messages,proto3" json:"messages,omitempty"`
-	Mailboxes     uint64 `protobuf:"varint,4,opt,name=mailboxes,proto3" json:"mailboxes,omitempty"`
+	Octets    uint64 `protobuf:"varint,2,opt,name=octets,proto3" json:"octets,omitempty"`
+	Messages  uint64 `protobuf:"varint,3,opt,name=messages,proto3" json:"messages,omitempty"`
+	Mailboxes uint64 `protobuf:"varint,4,opt,name=mailboxes,proto3" json:"mailboxes,omitempty"`
+	// Limits of the system, which are the same for all and cannot be lifted (RFC
+	// 9208, 3.2).
+	Inherent      *QuotaLimits `protobuf:"bytes,5,opt,name=inherent,proto3" json:"inherent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -212,6 +215,13 @@ func (x *Quota) GetMailboxes() uint64 {
 		return x.Mailboxes
 	}
 	return 0
+}
+
+func (x *Quota) GetInherent() *QuotaLimits {
+	if x != nil {
+		return x.Inherent
+	}
+	return nil
 }
 
 // Sets the limits of the account's quota root (RFC 9208, 4.1.3).
@@ -282,12 +292,13 @@ const file_quorumail_v1_quota_proto_rawDesc = "" +
 	"\b_storageB\v\n" +
 	"\t_messagesB\f\n" +
 	"\n" +
-	"_mailboxes\"\x8c\x01\n" +
+	"_mailboxes\"\xc3\x01\n" +
 	"\x05Quota\x121\n" +
 	"\x06limits\x18\x01 \x01(\v2\x19.quorumail.v1.QuotaLimitsR\x06limits\x12\x16\n" +
 	"\x06octets\x18\x02 \x01(\x04R\x06octets\x12\x1a\n" +
 	"\bmessages\x18\x03 \x01(\x04R\bmessages\x12\x1c\n" +
-	"\tmailboxes\x18\x04 \x01(\x04R\tmailboxes\"p\n" +
+	"\tmailboxes\x18\x04 \x01(\x04R\tmailboxes\x125\n" +
+	"\binherent\x18\x05 \x01(\v2\x19.quorumail.v1.QuotaLimitsR\binherent\"p\n" +
 	"\n" +
 	"SetQuotaOp\x121\n" +
 	"\x06limits\x18\x01 \x01(\v2\x19.quorumail.v1.QuotaLimitsR\x06limits\x12/\n" +
@@ -320,13 +331,14 @@ var file_quorumail_v1_quota_proto_goTypes = []any{
 }
 var file_quorumail_v1_quota_proto_depIdxs = []int32{
 	1, // 0: quorumail.v1.Quota.limits:type_name -> quorumail.v1.QuotaLimits
-	1, // 1: quorumail.v1.SetQuotaOp.limits:type_name -> quorumail.v1.QuotaLimits
-	0, // 2: quorumail.v1.SetQuotaOp.only:type_name -> quorumail.v1.QuotaResource
-	3, // [3:3] is the sub-list for method output_type
-	3, // [3:3] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	1, // 1: quorumail.v1.Quota.inherent:type_name -> quorumail.v1.QuotaLimits
+	1, // 2: quorumail.v1.SetQuotaOp.limits:type_name -> quorumail.v1.QuotaLimits
+	0, // 3: quorumail.v1.SetQuotaOp.only:type_name -> quorumail.v1.QuotaResource
+	4, // [4:4] is the sub-list for method output_type
+	4, // [4:4] is the sub-list for method input_type
+	4, // [4:4] is the sub-list for extension type_name
+	4, // [4:4] is the sub-list for extension extendee
+	0, // [0:4] is the sub-list for field type_name
 }
 
 func init() { file_quorumail_v1_quota_proto_init() }
