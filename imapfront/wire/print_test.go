@@ -343,6 +343,9 @@ func (p *printer) fetch(c Fetch) {
 	if c.Vanished {
 		mods = append(mods, "vanished")
 	}
+	if c.Partial.First != 0 {
+		mods = append(mods, "partial "+partialText(c.Partial))
+	}
 	if mods != nil {
 		p.WriteByte(' ')
 		p.wordList(mods)
@@ -395,6 +398,9 @@ func (p *printer) search(c Search) {
 				opts = append(opts, name)
 			}
 		}
+		if r.Partial.First != 0 {
+			opts = append(opts, "partial "+partialText(r.Partial))
+		}
 		p.WriteString("return ")
 		p.wordList(opts)
 		p.WriteByte(' ')
@@ -414,6 +420,13 @@ func (p *printer) search(c Search) {
 		return
 	}
 	p.searchKey(c.Key)
+}
+
+func partialText(r PartialRange) string {
+	if r.FromEnd {
+		return fmt.Sprintf("-%d:-%d", r.First, r.Last)
+	}
+	return fmt.Sprintf("%d:%d", r.First, r.Last)
 }
 
 func (p *printer) searchKey(k SearchKey) {

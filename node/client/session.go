@@ -132,7 +132,7 @@ func (s *Session) Search(ctx context.Context, req *pb.SearchRequest) (*pb.Search
 	return unary(ctx, s, "search", lengthy, func(a *attempt) (*pb.SearchResponse, error) {
 		return a.store.Search(a.ctx, &pb.SearchRequest{
 			Route: a.route, Level: a.level(s, false),
-			MailboxId: req.GetMailboxId(), Key: req.GetKey(), Within: req.GetWithin(),
+			MailboxId: req.GetMailboxId(), Key: req.GetKey(), Within: req.GetWithin(), Part: req.GetPart(),
 		})
 	})
 }
