@@ -34,6 +34,7 @@ type Store interface {
 	PutChunk(ctx context.Context, bodyID []byte, chunk *pb.BodyChunk) error
 	GetAccount(ctx context.Context) (*pb.GetAccountResponse, error)
 	ListMailboxes(ctx context.Context) (*pb.ListMailboxesResponse, error)
+	SeenMailboxes(ctx context.Context) (*pb.ListMailboxesResponse, error)
 	OpenMailbox(ctx context.Context, name string, id uint64, since *pb.Since, fn func(*pb.ChangeBatch) error) (*pb.OpenedMailbox, error)
 	Changes(ctx context.Context, mailboxID uint64, since *pb.Since, linearizable bool) (*pb.MailboxInfo, []*pb.ChangeBatch, error)
 	Fetch(ctx context.Context, req *pb.FetchRequest, fn func(*pb.FetchResponse) error) error

@@ -52,7 +52,7 @@ func knownCommand(name string) bool {
 	case "ID", "LOGIN", "AUTHENTICATE", "ENABLE", "SELECT", "EXAMINE", "CREATE", "DELETE", "RENAME", "SUBSCRIBE",
 		"UNSUBSCRIBE", "LIST", "LSUB", "STATUS", "APPEND", "SEARCH", "UID SEARCH", "FETCH", "UID FETCH", "STORE",
 		"UID STORE", "GETMETADATA", "SETMETADATA", "GETQUOTA", "GETQUOTAROOT", "SETQUOTA", "COPY", "UID COPY", "MOVE", "UID MOVE", "UID EXPUNGE",
-		"REPLACE", "UID REPLACE":
+		"REPLACE", "UID REPLACE", "NOTIFY":
 		return true
 	}
 	return false
@@ -103,6 +103,8 @@ func (p *parser) arguments(name string) Command {
 		return Login{User: user, Password: p.astring()}
 	case "AUTHENTICATE":
 		return p.authenticate()
+	case "NOTIFY":
+		return p.notify()
 	case "ENABLE":
 		e := Enable{Capabilities: []string{p.atom()}}
 		for p.more() && p.try(' ') {

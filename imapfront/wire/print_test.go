@@ -162,6 +162,8 @@ func (p *printer) messageCommand(cmd Command) {
 		}
 	case Search:
 		p.search(c)
+	case Notify:
+		p.notify(c)
 	case Fetch:
 		p.fetch(c)
 	case Store:
@@ -343,9 +345,6 @@ func (p *printer) fetch(c Fetch) {
 	if c.Vanished {
 		mods = append(mods, "vanished")
 	}
-	if c.Partial.First != 0 {
-		mods = append(mods, "partial "+partialText(c.Partial))
-	}
 	if mods != nil {
 		p.WriteByte(' ')
 		p.wordList(mods)
@@ -398,9 +397,6 @@ func (p *printer) search(c Search) {
 				opts = append(opts, name)
 			}
 		}
-		if r.Partial.First != 0 {
-			opts = append(opts, "partial "+partialText(r.Partial))
-		}
 		p.WriteString("return ")
 		p.wordList(opts)
 		p.WriteByte(' ')
@@ -420,13 +416,6 @@ func (p *printer) search(c Search) {
 		return
 	}
 	p.searchKey(c.Key)
-}
-
-func partialText(r PartialRange) string {
-	if r.FromEnd {
-		return fmt.Sprintf("-%d:-%d", r.First, r.Last)
-	}
-	return fmt.Sprintf("%d:%d", r.First, r.Last)
 }
 
 func (p *printer) searchKey(k SearchKey) {
@@ -520,5 +509,47 @@ func (p *printer) numberKey(k SearchKey) {
 		p.str(k.ID)
 	default:
 		fmt.Fprintf(p, "<%T>", k)
+	}
+}
+
+func (p *printer) notify(c Notify) {
+	if c.Groups == nil {
+		p.words("NOTIFY", "NONE")
+		return
+	}
+	p.words("NOTIFY", "SET")
+	if c.Status {
+		p.words("", "STATUS")
+	}
+	for _, g := range c.Groups {
+		p.words("", "("+g.Filter, "")
+		if g.Mailboxes != nil {
+			p.list(len(g.Mailboxes), func(i int) { p.mailbox(g.Mailboxes[i]) })
+			p.words("", "")
+		}
+		var names []string
+		for name, on := range map[string]bool{
+			"MessageExpunge": g.Events.Message, "FlagChange": g.Events.FlagChange, "AnnotationChange": g.Events.AnnotationChange,
+			"MailboxName": g.Events.MailboxName, "SubscriptionChange": g.Events.SubscriptionChange,
+			"MailboxMetadataChange": g.Events.MailboxMetadata, "ServerMetadataChange": g.Events.ServerMetadata,
+		} {
+			if on {
+				names = append(names, name)
+			}
+		}
+		names = append(names, g.Events.Unknown...)
+		if g.Events.Message {
+			names = append(names, "MessageNew") // last: the items follow
+		}
+		if names == nil {
+			p.words("NONE)")
+			continue
+		}
+		p.words("(" + strings.Join(names, " "))
+		if g.Events.Fetch != nil {
+			p.words("", "")
+			p.list(len(g.Events.Fetch), func(i int) { p.fetchItem(g.Events.Fetch[i]) })
+		}
+		p.words("))")
 	}
 }

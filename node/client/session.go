@@ -120,6 +120,14 @@ func (s *Session) ListMailboxes(ctx context.Context) (*pb.ListMailboxesResponse,
 	})
 }
 
+// SeenMailboxes reads all mailboxes and subscriptions, at least as this session
+// has seen them or been told of them by a watch.
+func (s *Session) SeenMailboxes(ctx context.Context) (*pb.ListMailboxesResponse, error) {
+	return unary(ctx, s, "list mailboxes", anywhere, func(a *attempt) (*pb.ListMailboxesResponse, error) {
+		return a.store.ListMailboxes(a.ctx, &pb.ListMailboxesRequest{Route: a.route, Level: a.level(s, false)})
+	})
+}
+
 // GetFlags reads the flags of many messages.
 func (s *Session) GetFlags(ctx context.Context, mailboxID uint64, uids *pb.UidSet) (*pb.GetFlagsResponse, error) {
 	return unary(ctx, s, "get flags", anywhere, func(a *attempt) (*pb.GetFlagsResponse, error) {
@@ -132,7 +140,7 @@ func (s *Session) Search(ctx context.Context, req *pb.SearchRequest) (*pb.Search
 	return unary(ctx, s, "search", lengthy, func(a *attempt) (*pb.SearchResponse, error) {
 		return a.store.Search(a.ctx, &pb.SearchRequest{
 			Route: a.route, Level: a.level(s, false),
-			MailboxId: req.GetMailboxId(), Key: req.GetKey(), Within: req.GetWithin(), Part: req.GetPart(),
+			MailboxId: req.GetMailboxId(), Key: req.GetKey(), Within: req.GetWithin(),
 		})
 	})
 }

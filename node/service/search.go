@@ -63,11 +63,7 @@ func (s *storeServer) Search(ctx context.Context, req *pb.SearchRequest) (*pb.Se
 	if err := allow(m, req.GetRoute(), imapnum.RightRead); err != nil {
 		return nil, err
 	}
-	part := search.Part{
-		First: req.GetPart().GetFirst(), Last: req.GetPart().GetLast(),
-		FromEnd: req.GetPart().GetFromEnd(), Only: req.GetPart().GetOnly(),
-	}
-	res, err := search.RunPart(ctx, key, searchable{m, a}, time.Now(), part)
+	res, err := search.Run(ctx, key, searchable{m, a}, time.Now())
 	switch {
 	case errors.Is(err, search.ErrKey):
 		return nil, invalid(err.Error())
@@ -80,6 +76,5 @@ func (s *storeServer) Search(ctx context.Context, req *pb.SearchRequest) (*pb.Se
 	return &pb.SearchResponse{
 		AppliedIndex: index, Uids: packed(res.UIDs),
 		HighestModSeq: uint64(res.HighestModSeq), FirstModSeq: uint64(res.FirstModSeq), LastModSeq: uint64(res.LastModSeq),
-		PartModSeq: uint64(res.PartModSeq),
 	}, nil
 }

@@ -1880,9 +1880,7 @@ type SearchRequest struct {
 	Key       *SearchKey             `protobuf:"bytes,4,opt,name=key,proto3" json:"key,omitempty"`
 	// Only messages of this set; absent: all. A session gives the UIDs that it
 	// has shown.
-	Within *UidSet `protobuf:"bytes,5,opt,name=within,proto3" json:"within,omitempty"`
-	// Absent: not wanted.
-	Part          *SearchPart `protobuf:"bytes,6,opt,name=part,proto3" json:"part,omitempty"`
+	Within        *UidSet `protobuf:"bytes,5,opt,name=within,proto3" json:"within,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1952,85 +1950,6 @@ func (x *SearchRequest) GetWithin() *UidSet {
 	return nil
 }
 
-func (x *SearchRequest) GetPart() *SearchPart {
-	if x != nil {
-		return x.Part
-	}
-	return nil
-}
-
-// Some of the matches of a search, by their places in the order of UIDs (RFC
-// 9394, 3.1): from first to last, 1 being the lowest or, with from_end, the
-// highest.
-type SearchPart struct {
-	state   protoimpl.MessageState `protogen:"open.v1"`
-	First   uint64                 `protobuf:"varint,1,opt,name=first,proto3" json:"first,omitempty"`
-	Last    uint64                 `protobuf:"varint,2,opt,name=last,proto3" json:"last,omitempty"`
-	FromEnd bool                   `protobuf:"varint,3,opt,name=from_end,json=fromEnd,proto3" json:"from_end,omitempty"`
-	// The other matches are not wanted: the search ends when it has found these.
-	Only          bool `protobuf:"varint,4,opt,name=only,proto3" json:"only,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *SearchPart) Reset() {
-	*x = SearchPart{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[25]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *SearchPart) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*SearchPart) ProtoMessage() {}
-
-func (x *SearchPart) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[25]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use SearchPart.ProtoReflect.Descriptor instead.
-func (*SearchPart) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{25}
-}
-
-func (x *SearchPart) GetFirst() uint64 {
-	if x != nil {
-		return x.First
-	}
-	return 0
-}
-
-func (x *SearchPart) GetLast() uint64 {
-	if x != nil {
-		return x.Last
-	}
-	return 0
-}
-
-func (x *SearchPart) GetFromEnd() bool {
-	if x != nil {
-		return x.FromEnd
-	}
-	return false
-}
-
-func (x *SearchPart) GetOnly() bool {
-	if x != nil {
-		return x.Only
-	}
-	return false
-}
-
 // A search criterion (RFC 9051, 6.4.4). Sequence numbers are turned into UIDs
 // by the frontend. Strings are UTF-8 and match as substrings without regard to
 // case.
@@ -2064,7 +1983,7 @@ type SearchKey struct {
 
 func (x *SearchKey) Reset() {
 	*x = SearchKey{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[26]
+	mi := &file_quorumail_v1_store_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2076,7 +1995,7 @@ func (x *SearchKey) String() string {
 func (*SearchKey) ProtoMessage() {}
 
 func (x *SearchKey) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[26]
+	mi := &file_quorumail_v1_store_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2089,7 +2008,7 @@ func (x *SearchKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchKey.ProtoReflect.Descriptor instead.
 func (*SearchKey) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{26}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SearchKey) GetKey() isSearchKey_Key {
@@ -2401,7 +2320,7 @@ type SearchKeyList struct {
 
 func (x *SearchKeyList) Reset() {
 	*x = SearchKeyList{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[27]
+	mi := &file_quorumail_v1_store_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2413,7 +2332,7 @@ func (x *SearchKeyList) String() string {
 func (*SearchKeyList) ProtoMessage() {}
 
 func (x *SearchKeyList) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[27]
+	mi := &file_quorumail_v1_store_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2426,7 +2345,7 @@ func (x *SearchKeyList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchKeyList.ProtoReflect.Descriptor instead.
 func (*SearchKeyList) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{27}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *SearchKeyList) GetKeys() []*SearchKey {
@@ -2447,7 +2366,7 @@ type HeaderKey struct {
 
 func (x *HeaderKey) Reset() {
 	*x = HeaderKey{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[28]
+	mi := &file_quorumail_v1_store_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2459,7 +2378,7 @@ func (x *HeaderKey) String() string {
 func (*HeaderKey) ProtoMessage() {}
 
 func (x *HeaderKey) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[28]
+	mi := &file_quorumail_v1_store_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2472,7 +2391,7 @@ func (x *HeaderKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeaderKey.ProtoReflect.Descriptor instead.
 func (*HeaderKey) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{28}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *HeaderKey) GetName() string {
@@ -2501,7 +2420,7 @@ type DateKey struct {
 
 func (x *DateKey) Reset() {
 	*x = DateKey{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[29]
+	mi := &file_quorumail_v1_store_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2513,7 +2432,7 @@ func (x *DateKey) String() string {
 func (*DateKey) ProtoMessage() {}
 
 func (x *DateKey) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[29]
+	mi := &file_quorumail_v1_store_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2526,7 +2445,7 @@ func (x *DateKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DateKey.ProtoReflect.Descriptor instead.
 func (*DateKey) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{29}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *DateKey) GetFromDay() int64 {
@@ -2551,15 +2470,13 @@ type SearchResponse struct {
 	HighestModSeq uint64 `protobuf:"varint,3,opt,name=highest_mod_seq,json=highestModSeq,proto3" json:"highest_mod_seq,omitempty"`
 	FirstModSeq   uint64 `protobuf:"varint,4,opt,name=first_mod_seq,json=firstModSeq,proto3" json:"first_mod_seq,omitempty"`
 	LastModSeq    uint64 `protobuf:"varint,5,opt,name=last_mod_seq,json=lastModSeq,proto3" json:"last_mod_seq,omitempty"`
-	// Highest MODSEQ of those of the part that was asked for.
-	PartModSeq    uint64 `protobuf:"varint,6,opt,name=part_mod_seq,json=partModSeq,proto3" json:"part_mod_seq,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SearchResponse) Reset() {
 	*x = SearchResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[30]
+	mi := &file_quorumail_v1_store_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2571,7 +2488,7 @@ func (x *SearchResponse) String() string {
 func (*SearchResponse) ProtoMessage() {}
 
 func (x *SearchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[30]
+	mi := &file_quorumail_v1_store_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2584,7 +2501,7 @@ func (x *SearchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchResponse.ProtoReflect.Descriptor instead.
 func (*SearchResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{30}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SearchResponse) GetAppliedIndex() uint64 {
@@ -2622,13 +2539,6 @@ func (x *SearchResponse) GetLastModSeq() uint64 {
 	return 0
 }
 
-func (x *SearchResponse) GetPartModSeq() uint64 {
-	if x != nil {
-		return x.PartModSeq
-	}
-	return 0
-}
-
 type GetMetadataRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Route *Route                 `protobuf:"bytes,1,opt,name=route,proto3" json:"route,omitempty"`
@@ -2654,7 +2564,7 @@ type GetMetadataRequest struct {
 
 func (x *GetMetadataRequest) Reset() {
 	*x = GetMetadataRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[31]
+	mi := &file_quorumail_v1_store_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2666,7 +2576,7 @@ func (x *GetMetadataRequest) String() string {
 func (*GetMetadataRequest) ProtoMessage() {}
 
 func (x *GetMetadataRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[31]
+	mi := &file_quorumail_v1_store_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2679,7 +2589,7 @@ func (x *GetMetadataRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMetadataRequest.ProtoReflect.Descriptor instead.
 func (*GetMetadataRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{31}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *GetMetadataRequest) GetRoute() *Route {
@@ -2760,7 +2670,7 @@ type GetMetadataResponse struct {
 
 func (x *GetMetadataResponse) Reset() {
 	*x = GetMetadataResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[32]
+	mi := &file_quorumail_v1_store_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2772,7 +2682,7 @@ func (x *GetMetadataResponse) String() string {
 func (*GetMetadataResponse) ProtoMessage() {}
 
 func (x *GetMetadataResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[32]
+	mi := &file_quorumail_v1_store_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2785,7 +2695,7 @@ func (x *GetMetadataResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMetadataResponse.ProtoReflect.Descriptor instead.
 func (*GetMetadataResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{32}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *GetMetadataResponse) GetAppliedIndex() uint64 {
@@ -2830,7 +2740,7 @@ type MailboxMetadata struct {
 
 func (x *MailboxMetadata) Reset() {
 	*x = MailboxMetadata{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[33]
+	mi := &file_quorumail_v1_store_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2842,7 +2752,7 @@ func (x *MailboxMetadata) String() string {
 func (*MailboxMetadata) ProtoMessage() {}
 
 func (x *MailboxMetadata) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[33]
+	mi := &file_quorumail_v1_store_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2855,7 +2765,7 @@ func (x *MailboxMetadata) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MailboxMetadata.ProtoReflect.Descriptor instead.
 func (*MailboxMetadata) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{33}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *MailboxMetadata) GetMailboxId() uint64 {
@@ -2900,7 +2810,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[34]
+	mi := &file_quorumail_v1_store_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2912,7 +2822,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[34]
+	mi := &file_quorumail_v1_store_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2925,7 +2835,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{34}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *WatchRequest) GetWatchId() uint64 {
@@ -2977,7 +2887,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[35]
+	mi := &file_quorumail_v1_store_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2989,7 +2899,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[35]
+	mi := &file_quorumail_v1_store_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3002,7 +2912,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{35}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *WatchResponse) GetWatchId() uint64 {
@@ -3063,7 +2973,7 @@ type HashShardRequest struct {
 
 func (x *HashShardRequest) Reset() {
 	*x = HashShardRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[36]
+	mi := &file_quorumail_v1_store_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3075,7 +2985,7 @@ func (x *HashShardRequest) String() string {
 func (*HashShardRequest) ProtoMessage() {}
 
 func (x *HashShardRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[36]
+	mi := &file_quorumail_v1_store_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3088,7 +2998,7 @@ func (x *HashShardRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HashShardRequest.ProtoReflect.Descriptor instead.
 func (*HashShardRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{36}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *HashShardRequest) GetShard() uint32 {
@@ -3109,7 +3019,7 @@ type HashShardResponse struct {
 
 func (x *HashShardResponse) Reset() {
 	*x = HashShardResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[37]
+	mi := &file_quorumail_v1_store_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3121,7 +3031,7 @@ func (x *HashShardResponse) String() string {
 func (*HashShardResponse) ProtoMessage() {}
 
 func (x *HashShardResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[37]
+	mi := &file_quorumail_v1_store_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3134,7 +3044,7 @@ func (x *HashShardResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HashShardResponse.ProtoReflect.Descriptor instead.
 func (*HashShardResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{37}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *HashShardResponse) GetAppliedIndex() uint64 {
@@ -3166,7 +3076,7 @@ type NodeStatusRequest struct {
 
 func (x *NodeStatusRequest) Reset() {
 	*x = NodeStatusRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[38]
+	mi := &file_quorumail_v1_store_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3178,7 +3088,7 @@ func (x *NodeStatusRequest) String() string {
 func (*NodeStatusRequest) ProtoMessage() {}
 
 func (x *NodeStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[38]
+	mi := &file_quorumail_v1_store_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3191,7 +3101,7 @@ func (x *NodeStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeStatusRequest.ProtoReflect.Descriptor instead.
 func (*NodeStatusRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{38}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{37}
 }
 
 type NodeStatusResponse struct {
@@ -3204,7 +3114,7 @@ type NodeStatusResponse struct {
 
 func (x *NodeStatusResponse) Reset() {
 	*x = NodeStatusResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[39]
+	mi := &file_quorumail_v1_store_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3216,7 +3126,7 @@ func (x *NodeStatusResponse) String() string {
 func (*NodeStatusResponse) ProtoMessage() {}
 
 func (x *NodeStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[39]
+	mi := &file_quorumail_v1_store_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3229,7 +3139,7 @@ func (x *NodeStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeStatusResponse.ProtoReflect.Descriptor instead.
 func (*NodeStatusResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{39}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *NodeStatusResponse) GetNodeId() string {
@@ -3262,7 +3172,7 @@ type ReplicaStatus struct {
 
 func (x *ReplicaStatus) Reset() {
 	*x = ReplicaStatus{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[40]
+	mi := &file_quorumail_v1_store_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3274,7 +3184,7 @@ func (x *ReplicaStatus) String() string {
 func (*ReplicaStatus) ProtoMessage() {}
 
 func (x *ReplicaStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[40]
+	mi := &file_quorumail_v1_store_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3287,7 +3197,7 @@ func (x *ReplicaStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicaStatus.ProtoReflect.Descriptor instead.
 func (*ReplicaStatus) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{40}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ReplicaStatus) GetShard() uint32 {
@@ -3350,7 +3260,7 @@ type TransferLeadershipRequest struct {
 
 func (x *TransferLeadershipRequest) Reset() {
 	*x = TransferLeadershipRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[41]
+	mi := &file_quorumail_v1_store_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3362,7 +3272,7 @@ func (x *TransferLeadershipRequest) String() string {
 func (*TransferLeadershipRequest) ProtoMessage() {}
 
 func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[41]
+	mi := &file_quorumail_v1_store_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3375,7 +3285,7 @@ func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipRequest.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{41}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *TransferLeadershipRequest) GetShard() uint32 {
@@ -3400,7 +3310,7 @@ type TransferLeadershipResponse struct {
 
 func (x *TransferLeadershipResponse) Reset() {
 	*x = TransferLeadershipResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[42]
+	mi := &file_quorumail_v1_store_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3412,7 +3322,7 @@ func (x *TransferLeadershipResponse) String() string {
 func (*TransferLeadershipResponse) ProtoMessage() {}
 
 func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[42]
+	mi := &file_quorumail_v1_store_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3425,7 +3335,7 @@ func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipResponse.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{42}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{41}
 }
 
 var File_quorumail_v1_store_proto protoreflect.FileDescriptor
@@ -3581,21 +3491,14 @@ const file_quorumail_v1_store_proto_rawDesc = "" +
 	"systemFlag\x12\x1a\n" +
 	"\akeyword\x18\x02 \x01(\rH\x00R\akeyword\x12(\n" +
 	"\x04uids\x18\x03 \x01(\v2\x14.quorumail.v1.UidSetR\x04uidsB\x06\n" +
-	"\x04flag\"\x8f\x02\n" +
+	"\x04flag\"\xe1\x01\n" +
 	"\rSearchRequest\x12)\n" +
 	"\x05route\x18\x01 \x01(\v2\x13.quorumail.v1.RouteR\x05route\x12-\n" +
 	"\x05level\x18\x02 \x01(\v2\x17.quorumail.v1.ReadLevelR\x05level\x12\x1d\n" +
 	"\n" +
 	"mailbox_id\x18\x03 \x01(\x04R\tmailboxId\x12)\n" +
 	"\x03key\x18\x04 \x01(\v2\x17.quorumail.v1.SearchKeyR\x03key\x12,\n" +
-	"\x06within\x18\x05 \x01(\v2\x14.quorumail.v1.UidSetR\x06within\x12,\n" +
-	"\x04part\x18\x06 \x01(\v2\x18.quorumail.v1.SearchPartR\x04part\"e\n" +
-	"\n" +
-	"SearchPart\x12\x14\n" +
-	"\x05first\x18\x01 \x01(\x04R\x05first\x12\x12\n" +
-	"\x04last\x18\x02 \x01(\x04R\x04last\x12\x19\n" +
-	"\bfrom_end\x18\x03 \x01(\bR\afromEnd\x12\x12\n" +
-	"\x04only\x18\x04 \x01(\bR\x04only\"\xdd\x05\n" +
+	"\x06within\x18\x05 \x01(\v2\x14.quorumail.v1.UidSetR\x06within\"\xdd\x05\n" +
 	"\tSearchKey\x12/\n" +
 	"\x03and\x18\x01 \x01(\v2\x1b.quorumail.v1.SearchKeyListH\x00R\x03and\x12-\n" +
 	"\x02or\x18\x02 \x01(\v2\x1b.quorumail.v1.SearchKeyListH\x00R\x02or\x12+\n" +
@@ -3628,16 +3531,14 @@ const file_quorumail_v1_store_proto_rawDesc = "" +
 	"\n" +
 	"before_day\x18\x02 \x01(\x03H\x01R\tbeforeDay\x88\x01\x01B\v\n" +
 	"\t_from_dayB\r\n" +
-	"\v_before_day\"\xef\x01\n" +
+	"\v_before_day\"\xcd\x01\n" +
 	"\x0eSearchResponse\x12#\n" +
 	"\rapplied_index\x18\x01 \x01(\x04R\fappliedIndex\x12(\n" +
 	"\x04uids\x18\x02 \x01(\v2\x14.quorumail.v1.UidSetR\x04uids\x12&\n" +
 	"\x0fhighest_mod_seq\x18\x03 \x01(\x04R\rhighestModSeq\x12\"\n" +
 	"\rfirst_mod_seq\x18\x04 \x01(\x04R\vfirstModSeq\x12 \n" +
 	"\flast_mod_seq\x18\x05 \x01(\x04R\n" +
-	"lastModSeq\x12 \n" +
-	"\fpart_mod_seq\x18\x06 \x01(\x04R\n" +
-	"partModSeq\"\xc0\x02\n" +
+	"lastModSeq\"\xc0\x02\n" +
 	"\x12GetMetadataRequest\x12)\n" +
 	"\x05route\x18\x01 \x01(\v2\x13.quorumail.v1.RouteR\x05route\x12-\n" +
 	"\x05level\x18\x02 \x01(\v2\x17.quorumail.v1.ReadLevelR\x05level\x12\x18\n" +
@@ -3729,7 +3630,7 @@ func file_quorumail_v1_store_proto_rawDescGZIP() []byte {
 }
 
 var file_quorumail_v1_store_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_quorumail_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
+var file_quorumail_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
 var file_quorumail_v1_store_proto_goTypes = []any{
 	(ErrorDetail_Kind)(0),              // 0: quorumail.v1.ErrorDetail.Kind
 	(FetchRequest_Body)(0),             // 1: quorumail.v1.FetchRequest.Body
@@ -3758,137 +3659,135 @@ var file_quorumail_v1_store_proto_goTypes = []any{
 	(*GetFlagsResponse)(nil),           // 24: quorumail.v1.GetFlagsResponse
 	(*FlaggedSet)(nil),                 // 25: quorumail.v1.FlaggedSet
 	(*SearchRequest)(nil),              // 26: quorumail.v1.SearchRequest
-	(*SearchPart)(nil),                 // 27: quorumail.v1.SearchPart
-	(*SearchKey)(nil),                  // 28: quorumail.v1.SearchKey
-	(*SearchKeyList)(nil),              // 29: quorumail.v1.SearchKeyList
-	(*HeaderKey)(nil),                  // 30: quorumail.v1.HeaderKey
-	(*DateKey)(nil),                    // 31: quorumail.v1.DateKey
-	(*SearchResponse)(nil),             // 32: quorumail.v1.SearchResponse
-	(*GetMetadataRequest)(nil),         // 33: quorumail.v1.GetMetadataRequest
-	(*GetMetadataResponse)(nil),        // 34: quorumail.v1.GetMetadataResponse
-	(*MailboxMetadata)(nil),            // 35: quorumail.v1.MailboxMetadata
-	(*WatchRequest)(nil),               // 36: quorumail.v1.WatchRequest
-	(*WatchResponse)(nil),              // 37: quorumail.v1.WatchResponse
-	(*HashShardRequest)(nil),           // 38: quorumail.v1.HashShardRequest
-	(*HashShardResponse)(nil),          // 39: quorumail.v1.HashShardResponse
-	(*NodeStatusRequest)(nil),          // 40: quorumail.v1.NodeStatusRequest
-	(*NodeStatusResponse)(nil),         // 41: quorumail.v1.NodeStatusResponse
-	(*ReplicaStatus)(nil),              // 42: quorumail.v1.ReplicaStatus
-	(*TransferLeadershipRequest)(nil),  // 43: quorumail.v1.TransferLeadershipRequest
-	(*TransferLeadershipResponse)(nil), // 44: quorumail.v1.TransferLeadershipResponse
-	(*Entry)(nil),                      // 45: quorumail.v1.Entry
-	(*Result)(nil),                     // 46: quorumail.v1.Result
-	(*Credentials)(nil),                // 47: quorumail.v1.Credentials
-	(*Quota)(nil),                      // 48: quorumail.v1.Quota
-	(*MailboxInfo)(nil),                // 49: quorumail.v1.MailboxInfo
-	(*Acl)(nil),                        // 50: quorumail.v1.Acl
-	(*UidSet)(nil),                     // 51: quorumail.v1.UidSet
-	(*MessageState)(nil),               // 52: quorumail.v1.MessageState
-	(*BodyChunk)(nil),                  // 53: quorumail.v1.BodyChunk
-	(*Email)(nil),                      // 54: quorumail.v1.Email
-	(*MetadataEntry)(nil),              // 55: quorumail.v1.MetadataEntry
+	(*SearchKey)(nil),                  // 27: quorumail.v1.SearchKey
+	(*SearchKeyList)(nil),              // 28: quorumail.v1.SearchKeyList
+	(*HeaderKey)(nil),                  // 29: quorumail.v1.HeaderKey
+	(*DateKey)(nil),                    // 30: quorumail.v1.DateKey
+	(*SearchResponse)(nil),             // 31: quorumail.v1.SearchResponse
+	(*GetMetadataRequest)(nil),         // 32: quorumail.v1.GetMetadataRequest
+	(*GetMetadataResponse)(nil),        // 33: quorumail.v1.GetMetadataResponse
+	(*MailboxMetadata)(nil),            // 34: quorumail.v1.MailboxMetadata
+	(*WatchRequest)(nil),               // 35: quorumail.v1.WatchRequest
+	(*WatchResponse)(nil),              // 36: quorumail.v1.WatchResponse
+	(*HashShardRequest)(nil),           // 37: quorumail.v1.HashShardRequest
+	(*HashShardResponse)(nil),          // 38: quorumail.v1.HashShardResponse
+	(*NodeStatusRequest)(nil),          // 39: quorumail.v1.NodeStatusRequest
+	(*NodeStatusResponse)(nil),         // 40: quorumail.v1.NodeStatusResponse
+	(*ReplicaStatus)(nil),              // 41: quorumail.v1.ReplicaStatus
+	(*TransferLeadershipRequest)(nil),  // 42: quorumail.v1.TransferLeadershipRequest
+	(*TransferLeadershipResponse)(nil), // 43: quorumail.v1.TransferLeadershipResponse
+	(*Entry)(nil),                      // 44: quorumail.v1.Entry
+	(*Result)(nil),                     // 45: quorumail.v1.Result
+	(*Credentials)(nil),                // 46: quorumail.v1.Credentials
+	(*Quota)(nil),                      // 47: quorumail.v1.Quota
+	(*MailboxInfo)(nil),                // 48: quorumail.v1.MailboxInfo
+	(*Acl)(nil),                        // 49: quorumail.v1.Acl
+	(*UidSet)(nil),                     // 50: quorumail.v1.UidSet
+	(*MessageState)(nil),               // 51: quorumail.v1.MessageState
+	(*BodyChunk)(nil),                  // 52: quorumail.v1.BodyChunk
+	(*Email)(nil),                      // 53: quorumail.v1.Email
+	(*MetadataEntry)(nil),              // 54: quorumail.v1.MetadataEntry
 }
 var file_quorumail_v1_store_proto_depIdxs = []int32{
 	0,  // 0: quorumail.v1.ErrorDetail.kind:type_name -> quorumail.v1.ErrorDetail.Kind
 	2,  // 1: quorumail.v1.ProposeRequest.route:type_name -> quorumail.v1.Route
-	45, // 2: quorumail.v1.ProposeRequest.entry:type_name -> quorumail.v1.Entry
-	46, // 3: quorumail.v1.ProposeResponse.result:type_name -> quorumail.v1.Result
+	44, // 2: quorumail.v1.ProposeRequest.entry:type_name -> quorumail.v1.Entry
+	45, // 3: quorumail.v1.ProposeResponse.result:type_name -> quorumail.v1.Result
 	2,  // 4: quorumail.v1.GetAccountRequest.route:type_name -> quorumail.v1.Route
 	3,  // 5: quorumail.v1.GetAccountRequest.level:type_name -> quorumail.v1.ReadLevel
-	47, // 6: quorumail.v1.GetAccountResponse.credentials:type_name -> quorumail.v1.Credentials
-	48, // 7: quorumail.v1.GetAccountResponse.quota:type_name -> quorumail.v1.Quota
+	46, // 6: quorumail.v1.GetAccountResponse.credentials:type_name -> quorumail.v1.Credentials
+	47, // 7: quorumail.v1.GetAccountResponse.quota:type_name -> quorumail.v1.Quota
 	2,  // 8: quorumail.v1.ListMailboxesRequest.route:type_name -> quorumail.v1.Route
 	3,  // 9: quorumail.v1.ListMailboxesRequest.level:type_name -> quorumail.v1.ReadLevel
-	49, // 10: quorumail.v1.ListMailboxesResponse.mailboxes:type_name -> quorumail.v1.MailboxInfo
+	48, // 10: quorumail.v1.ListMailboxesResponse.mailboxes:type_name -> quorumail.v1.MailboxInfo
 	2,  // 11: quorumail.v1.GetAclRequest.route:type_name -> quorumail.v1.Route
 	3,  // 12: quorumail.v1.GetAclRequest.level:type_name -> quorumail.v1.ReadLevel
-	49, // 13: quorumail.v1.GetAclResponse.info:type_name -> quorumail.v1.MailboxInfo
-	50, // 14: quorumail.v1.GetAclResponse.acl:type_name -> quorumail.v1.Acl
+	48, // 13: quorumail.v1.GetAclResponse.info:type_name -> quorumail.v1.MailboxInfo
+	49, // 14: quorumail.v1.GetAclResponse.acl:type_name -> quorumail.v1.Acl
 	2,  // 15: quorumail.v1.OpenMailboxRequest.route:type_name -> quorumail.v1.Route
 	3,  // 16: quorumail.v1.OpenMailboxRequest.level:type_name -> quorumail.v1.ReadLevel
 	14, // 17: quorumail.v1.OpenMailboxRequest.since:type_name -> quorumail.v1.Since
-	51, // 18: quorumail.v1.Since.known:type_name -> quorumail.v1.UidSet
+	50, // 18: quorumail.v1.Since.known:type_name -> quorumail.v1.UidSet
 	16, // 19: quorumail.v1.OpenMailboxResponse.opened:type_name -> quorumail.v1.OpenedMailbox
 	19, // 20: quorumail.v1.OpenMailboxResponse.changes:type_name -> quorumail.v1.ChangeBatch
-	49, // 21: quorumail.v1.OpenedMailbox.info:type_name -> quorumail.v1.MailboxInfo
-	51, // 22: quorumail.v1.OpenedMailbox.uids:type_name -> quorumail.v1.UidSet
+	48, // 21: quorumail.v1.OpenedMailbox.info:type_name -> quorumail.v1.MailboxInfo
+	50, // 22: quorumail.v1.OpenedMailbox.uids:type_name -> quorumail.v1.UidSet
 	2,  // 23: quorumail.v1.ChangesRequest.route:type_name -> quorumail.v1.Route
 	3,  // 24: quorumail.v1.ChangesRequest.level:type_name -> quorumail.v1.ReadLevel
 	14, // 25: quorumail.v1.ChangesRequest.since:type_name -> quorumail.v1.Since
-	49, // 26: quorumail.v1.ChangesResponse.info:type_name -> quorumail.v1.MailboxInfo
+	48, // 26: quorumail.v1.ChangesResponse.info:type_name -> quorumail.v1.MailboxInfo
 	19, // 27: quorumail.v1.ChangesResponse.changes:type_name -> quorumail.v1.ChangeBatch
-	52, // 28: quorumail.v1.ChangeBatch.changed:type_name -> quorumail.v1.MessageState
-	51, // 29: quorumail.v1.ChangeBatch.vanished:type_name -> quorumail.v1.UidSet
+	51, // 28: quorumail.v1.ChangeBatch.changed:type_name -> quorumail.v1.MessageState
+	50, // 29: quorumail.v1.ChangeBatch.vanished:type_name -> quorumail.v1.UidSet
 	2,  // 30: quorumail.v1.FetchRequest.route:type_name -> quorumail.v1.Route
 	3,  // 31: quorumail.v1.FetchRequest.level:type_name -> quorumail.v1.ReadLevel
-	51, // 32: quorumail.v1.FetchRequest.uids:type_name -> quorumail.v1.UidSet
+	50, // 32: quorumail.v1.FetchRequest.uids:type_name -> quorumail.v1.UidSet
 	1,  // 33: quorumail.v1.FetchRequest.body:type_name -> quorumail.v1.FetchRequest.Body
 	22, // 34: quorumail.v1.FetchResponse.message:type_name -> quorumail.v1.FetchedMessage
-	53, // 35: quorumail.v1.FetchResponse.chunk:type_name -> quorumail.v1.BodyChunk
+	52, // 35: quorumail.v1.FetchResponse.chunk:type_name -> quorumail.v1.BodyChunk
 	22, // 36: quorumail.v1.FetchResponse.messages:type_name -> quorumail.v1.FetchedMessage
-	52, // 37: quorumail.v1.FetchedMessage.state:type_name -> quorumail.v1.MessageState
-	54, // 38: quorumail.v1.FetchedMessage.email:type_name -> quorumail.v1.Email
+	51, // 37: quorumail.v1.FetchedMessage.state:type_name -> quorumail.v1.MessageState
+	53, // 38: quorumail.v1.FetchedMessage.email:type_name -> quorumail.v1.Email
 	2,  // 39: quorumail.v1.GetFlagsRequest.route:type_name -> quorumail.v1.Route
 	3,  // 40: quorumail.v1.GetFlagsRequest.level:type_name -> quorumail.v1.ReadLevel
-	51, // 41: quorumail.v1.GetFlagsRequest.uids:type_name -> quorumail.v1.UidSet
-	51, // 42: quorumail.v1.GetFlagsResponse.uids:type_name -> quorumail.v1.UidSet
+	50, // 41: quorumail.v1.GetFlagsRequest.uids:type_name -> quorumail.v1.UidSet
+	50, // 42: quorumail.v1.GetFlagsResponse.uids:type_name -> quorumail.v1.UidSet
 	25, // 43: quorumail.v1.GetFlagsResponse.flagged:type_name -> quorumail.v1.FlaggedSet
-	51, // 44: quorumail.v1.FlaggedSet.uids:type_name -> quorumail.v1.UidSet
+	50, // 44: quorumail.v1.FlaggedSet.uids:type_name -> quorumail.v1.UidSet
 	2,  // 45: quorumail.v1.SearchRequest.route:type_name -> quorumail.v1.Route
 	3,  // 46: quorumail.v1.SearchRequest.level:type_name -> quorumail.v1.ReadLevel
-	28, // 47: quorumail.v1.SearchRequest.key:type_name -> quorumail.v1.SearchKey
-	51, // 48: quorumail.v1.SearchRequest.within:type_name -> quorumail.v1.UidSet
-	27, // 49: quorumail.v1.SearchRequest.part:type_name -> quorumail.v1.SearchPart
-	29, // 50: quorumail.v1.SearchKey.and:type_name -> quorumail.v1.SearchKeyList
-	29, // 51: quorumail.v1.SearchKey.or:type_name -> quorumail.v1.SearchKeyList
-	28, // 52: quorumail.v1.SearchKey.not:type_name -> quorumail.v1.SearchKey
-	51, // 53: quorumail.v1.SearchKey.uids:type_name -> quorumail.v1.UidSet
-	30, // 54: quorumail.v1.SearchKey.header:type_name -> quorumail.v1.HeaderKey
-	31, // 55: quorumail.v1.SearchKey.internal_date:type_name -> quorumail.v1.DateKey
-	31, // 56: quorumail.v1.SearchKey.sent_date:type_name -> quorumail.v1.DateKey
-	31, // 57: quorumail.v1.SearchKey.save_date:type_name -> quorumail.v1.DateKey
-	28, // 58: quorumail.v1.SearchKeyList.keys:type_name -> quorumail.v1.SearchKey
-	51, // 59: quorumail.v1.SearchResponse.uids:type_name -> quorumail.v1.UidSet
-	2,  // 60: quorumail.v1.GetMetadataRequest.route:type_name -> quorumail.v1.Route
-	3,  // 61: quorumail.v1.GetMetadataRequest.level:type_name -> quorumail.v1.ReadLevel
-	35, // 62: quorumail.v1.GetMetadataResponse.mailboxes:type_name -> quorumail.v1.MailboxMetadata
-	55, // 63: quorumail.v1.MailboxMetadata.entries:type_name -> quorumail.v1.MetadataEntry
-	2,  // 64: quorumail.v1.WatchRequest.route:type_name -> quorumail.v1.Route
-	4,  // 65: quorumail.v1.WatchResponse.error:type_name -> quorumail.v1.ErrorDetail
-	42, // 66: quorumail.v1.NodeStatusResponse.replicas:type_name -> quorumail.v1.ReplicaStatus
-	5,  // 67: quorumail.v1.StoreService.Propose:input_type -> quorumail.v1.ProposeRequest
-	7,  // 68: quorumail.v1.StoreService.GetAccount:input_type -> quorumail.v1.GetAccountRequest
-	9,  // 69: quorumail.v1.StoreService.ListMailboxes:input_type -> quorumail.v1.ListMailboxesRequest
-	13, // 70: quorumail.v1.StoreService.OpenMailbox:input_type -> quorumail.v1.OpenMailboxRequest
-	17, // 71: quorumail.v1.StoreService.Changes:input_type -> quorumail.v1.ChangesRequest
-	20, // 72: quorumail.v1.StoreService.Fetch:input_type -> quorumail.v1.FetchRequest
-	23, // 73: quorumail.v1.StoreService.GetFlags:input_type -> quorumail.v1.GetFlagsRequest
-	26, // 74: quorumail.v1.StoreService.Search:input_type -> quorumail.v1.SearchRequest
-	33, // 75: quorumail.v1.StoreService.GetMetadata:input_type -> quorumail.v1.GetMetadataRequest
-	11, // 76: quorumail.v1.StoreService.GetAcl:input_type -> quorumail.v1.GetAclRequest
-	36, // 77: quorumail.v1.StoreService.Watch:input_type -> quorumail.v1.WatchRequest
-	38, // 78: quorumail.v1.AdminService.HashShard:input_type -> quorumail.v1.HashShardRequest
-	40, // 79: quorumail.v1.AdminService.NodeStatus:input_type -> quorumail.v1.NodeStatusRequest
-	43, // 80: quorumail.v1.AdminService.TransferLeadership:input_type -> quorumail.v1.TransferLeadershipRequest
-	6,  // 81: quorumail.v1.StoreService.Propose:output_type -> quorumail.v1.ProposeResponse
-	8,  // 82: quorumail.v1.StoreService.GetAccount:output_type -> quorumail.v1.GetAccountResponse
-	10, // 83: quorumail.v1.StoreService.ListMailboxes:output_type -> quorumail.v1.ListMailboxesResponse
-	15, // 84: quorumail.v1.StoreService.OpenMailbox:output_type -> quorumail.v1.OpenMailboxResponse
-	18, // 85: quorumail.v1.StoreService.Changes:output_type -> quorumail.v1.ChangesResponse
-	21, // 86: quorumail.v1.StoreService.Fetch:output_type -> quorumail.v1.FetchResponse
-	24, // 87: quorumail.v1.StoreService.GetFlags:output_type -> quorumail.v1.GetFlagsResponse
-	32, // 88: quorumail.v1.StoreService.Search:output_type -> quorumail.v1.SearchResponse
-	34, // 89: quorumail.v1.StoreService.GetMetadata:output_type -> quorumail.v1.GetMetadataResponse
-	12, // 90: quorumail.v1.StoreService.GetAcl:output_type -> quorumail.v1.GetAclResponse
-	37, // 91: quorumail.v1.StoreService.Watch:output_type -> quorumail.v1.WatchResponse
-	39, // 92: quorumail.v1.AdminService.HashShard:output_type -> quorumail.v1.HashShardResponse
-	41, // 93: quorumail.v1.AdminService.NodeStatus:output_type -> quorumail.v1.NodeStatusResponse
-	44, // 94: quorumail.v1.AdminService.TransferLeadership:output_type -> quorumail.v1.TransferLeadershipResponse
-	81, // [81:95] is the sub-list for method output_type
-	67, // [67:81] is the sub-list for method input_type
-	67, // [67:67] is the sub-list for extension type_name
-	67, // [67:67] is the sub-list for extension extendee
-	0,  // [0:67] is the sub-list for field type_name
+	27, // 47: quorumail.v1.SearchRequest.key:type_name -> quorumail.v1.SearchKey
+	50, // 48: quorumail.v1.SearchRequest.within:type_name -> quorumail.v1.UidSet
+	28, // 49: quorumail.v1.SearchKey.and:type_name -> quorumail.v1.SearchKeyList
+	28, // 50: quorumail.v1.SearchKey.or:type_name -> quorumail.v1.SearchKeyList
+	27, // 51: quorumail.v1.SearchKey.not:type_name -> quorumail.v1.SearchKey
+	50, // 52: quorumail.v1.SearchKey.uids:type_name -> quorumail.v1.UidSet
+	29, // 53: quorumail.v1.SearchKey.header:type_name -> quorumail.v1.HeaderKey
+	30, // 54: quorumail.v1.SearchKey.internal_date:type_name -> quorumail.v1.DateKey
+	30, // 55: quorumail.v1.SearchKey.sent_date:type_name -> quorumail.v1.DateKey
+	30, // 56: quorumail.v1.SearchKey.save_date:type_name -> quorumail.v1.DateKey
+	27, // 57: quorumail.v1.SearchKeyList.keys:type_name -> quorumail.v1.SearchKey
+	50, // 58: quorumail.v1.SearchResponse.uids:type_name -> quorumail.v1.UidSet
+	2,  // 59: quorumail.v1.GetMetadataRequest.route:type_name -> quorumail.v1.Route
+	3,  // 60: quorumail.v1.GetMetadataRequest.level:type_name -> quorumail.v1.ReadLevel
+	34, // 61: quorumail.v1.GetMetadataResponse.mailboxes:type_name -> quorumail.v1.MailboxMetadata
+	54, // 62: quorumail.v1.MailboxMetadata.entries:type_name -> quorumail.v1.MetadataEntry
+	2,  // 63: quorumail.v1.WatchRequest.route:type_name -> quorumail.v1.Route
+	4,  // 64: quorumail.v1.WatchResponse.error:type_name -> quorumail.v1.ErrorDetail
+	41, // 65: quorumail.v1.NodeStatusResponse.replicas:type_name -> quorumail.v1.ReplicaStatus
+	5,  // 66: quorumail.v1.StoreService.Propose:input_type -> quorumail.v1.ProposeRequest
+	7,  // 67: quorumail.v1.StoreService.GetAccount:input_type -> quorumail.v1.GetAccountRequest
+	9,  // 68: quorumail.v1.StoreService.ListMailboxes:input_type -> quorumail.v1.ListMailboxesRequest
+	13, // 69: quorumail.v1.StoreService.OpenMailbox:input_type -> quorumail.v1.OpenMailboxRequest
+	17, // 70: quorumail.v1.StoreService.Changes:input_type -> quorumail.v1.ChangesRequest
+	20, // 71: quorumail.v1.StoreService.Fetch:input_type -> quorumail.v1.FetchRequest
+	23, // 72: quorumail.v1.StoreService.GetFlags:input_type -> quorumail.v1.GetFlagsRequest
+	26, // 73: quorumail.v1.StoreService.Search:input_type -> quorumail.v1.SearchRequest
+	32, // 74: quorumail.v1.StoreService.GetMetadata:input_type -> quorumail.v1.GetMetadataRequest
+	11, // 75: quorumail.v1.StoreService.GetAcl:input_type -> quorumail.v1.GetAclRequest
+	35, // 76: quorumail.v1.StoreService.Watch:input_type -> quorumail.v1.WatchRequest
+	37, // 77: quorumail.v1.AdminService.HashShard:input_type -> quorumail.v1.HashShardRequest
+	39, // 78: quorumail.v1.AdminService.NodeStatus:input_type -> quorumail.v1.NodeStatusRequest
+	42, // 79: quorumail.v1.AdminService.TransferLeadership:input_type -> quorumail.v1.TransferLeadershipRequest
+	6,  // 80: quorumail.v1.StoreService.Propose:output_type -> quorumail.v1.ProposeResponse
+	8,  // 81: quorumail.v1.StoreService.GetAccount:output_type -> quorumail.v1.GetAccountResponse
+	10, // 82: quorumail.v1.StoreService.ListMailboxes:output_type -> quorumail.v1.ListMailboxesResponse
+	15, // 83: quorumail.v1.StoreService.OpenMailbox:output_type -> quorumail.v1.OpenMailboxResponse
+	18, // 84: quorumail.v1.StoreService.Changes:output_type -> quorumail.v1.ChangesResponse
+	21, // 85: quorumail.v1.StoreService.Fetch:output_type -> quorumail.v1.FetchResponse
+	24, // 86: quorumail.v1.StoreService.GetFlags:output_type -> quorumail.v1.GetFlagsResponse
+	31, // 87: quorumail.v1.StoreService.Search:output_type -> quorumail.v1.SearchResponse
+	33, // 88: quorumail.v1.StoreService.GetMetadata:output_type -> quorumail.v1.GetMetadataResponse
+	12, // 89: quorumail.v1.StoreService.GetAcl:output_type -> quorumail.v1.GetAclResponse
+	36, // 90: quorumail.v1.StoreService.Watch:output_type -> quorumail.v1.WatchResponse
+	38, // 91: quorumail.v1.AdminService.HashShard:output_type -> quorumail.v1.HashShardResponse
+	40, // 92: quorumail.v1.AdminService.NodeStatus:output_type -> quorumail.v1.NodeStatusResponse
+	43, // 93: quorumail.v1.AdminService.TransferLeadership:output_type -> quorumail.v1.TransferLeadershipResponse
+	80, // [80:94] is the sub-list for method output_type
+	66, // [66:80] is the sub-list for method input_type
+	66, // [66:66] is the sub-list for extension type_name
+	66, // [66:66] is the sub-list for extension extendee
+	0,  // [0:66] is the sub-list for field type_name
 }
 
 func init() { file_quorumail_v1_store_proto_init() }
@@ -3903,7 +3802,7 @@ func file_quorumail_v1_store_proto_init() {
 		(*FlaggedSet_SystemFlag)(nil),
 		(*FlaggedSet_Keyword)(nil),
 	}
-	file_quorumail_v1_store_proto_msgTypes[26].OneofWrappers = []any{
+	file_quorumail_v1_store_proto_msgTypes[25].OneofWrappers = []any{
 		(*SearchKey_And)(nil),
 		(*SearchKey_Or)(nil),
 		(*SearchKey_Not)(nil),
@@ -3924,15 +3823,15 @@ func file_quorumail_v1_store_proto_init() {
 		(*SearchKey_EmailId)(nil),
 		(*SearchKey_ThreadId)(nil),
 	}
-	file_quorumail_v1_store_proto_msgTypes[29].OneofWrappers = []any{}
-	file_quorumail_v1_store_proto_msgTypes[31].OneofWrappers = []any{}
+	file_quorumail_v1_store_proto_msgTypes[28].OneofWrappers = []any{}
+	file_quorumail_v1_store_proto_msgTypes[30].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quorumail_v1_store_proto_rawDesc), len(file_quorumail_v1_store_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   43,
+			NumMessages:   42,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
