@@ -371,6 +371,10 @@ func (c *Conn) executeSelected(ctx context.Context, cmd wire.Command) (done bool
 		return true, c.expunge(ctx, cmd)
 	case wire.Search:
 		return true, c.search(ctx, cmd)
+	case wire.Sort:
+		return true, c.sort(ctx, cmd)
+	case wire.Thread:
+		return true, c.thread(ctx, cmd)
 	case wire.Fetch:
 		return true, c.fetch(ctx, cmd)
 	case wire.Store:

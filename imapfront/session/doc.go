@@ -41,5 +41,7 @@ type Store interface {
 	GetFlags(ctx context.Context, mailboxID uint64, uids *pb.UidSet) (*pb.GetFlagsResponse, error)
 	Metadata(ctx context.Context, req *pb.GetMetadataRequest, linearizable bool) (*pb.GetMetadataResponse, error)
 	Search(ctx context.Context, req *pb.SearchRequest) (*pb.SearchResponse, error)
+	Sort(ctx context.Context, req *pb.SortRequest) (*pb.SortResponse, error)
+	Thread(ctx context.Context, req *pb.ThreadRequest) (*pb.ThreadResponse, error)
 	Watch(since uint64, fn func(*pb.WatchResponse, error)) (stop func())
 }

@@ -90,6 +90,15 @@ func (p *printer) command(cmd Command) {
 		p.WriteString(strings.ToLower(strings.TrimPrefix(fmt.Sprintf("%T", c), "wire.")))
 	case SetMetadata, GetMetadata:
 		p.metadata(c)
+	case Sort:
+		p.sort(c)
+	case Thread:
+		p.uid(c.UID)
+		p.words("thread", c.Algorithm)
+		p.WriteByte(' ')
+		p.str(c.Charset)
+		p.WriteByte(' ')
+		p.searchKeys(c.Key)
 	case GetQuota, GetQuotaRoot, SetQuota:
 		p.quota(c)
 	case ID:
@@ -390,23 +399,32 @@ func (p *printer) fetchItem(item FetchItem) {
 func (p *printer) search(c Search) {
 	p.uid(c.UID)
 	p.WriteString("search ")
-	if r := c.Return; r != nil {
-		var opts []string
-		for name, on := range map[string]bool{"min": r.Min, "max": r.Max, "all": r.All, "count": r.Count, "save": r.Save} {
-			if on {
-				opts = append(opts, name)
-			}
-		}
-		p.WriteString("return ")
-		p.wordList(opts)
-		p.WriteByte(' ')
-	}
+	p.searchReturn(c.Return)
 	if c.Charset != "" {
 		p.WriteString("charset ")
 		p.str(c.Charset)
 		p.WriteByte(' ')
 	}
-	if and, ok := c.Key.(SearchAnd); ok {
+	p.searchKeys(c.Key)
+}
+
+func (p *printer) searchReturn(r *SearchReturn) {
+	if r == nil {
+		return
+	}
+	var opts []string
+	for name, on := range map[string]bool{"min": r.Min, "max": r.Max, "all": r.All, "count": r.Count, "save": r.Save} {
+		if on {
+			opts = append(opts, name)
+		}
+	}
+	p.WriteString("return ")
+	p.wordList(opts)
+	p.WriteByte(' ')
+}
+
+func (p *printer) searchKeys(key SearchKey) {
+	if and, ok := key.(SearchAnd); ok {
 		for i, k := range and {
 			if i > 0 {
 				p.WriteByte(' ')
@@ -415,7 +433,23 @@ func (p *printer) search(c Search) {
 		}
 		return
 	}
-	p.searchKey(c.Key)
+	p.searchKey(key)
+}
+
+func (p *printer) sort(c Sort) {
+	p.uid(c.UID)
+	p.WriteString("sort ")
+	p.searchReturn(c.Return)
+	p.list(len(c.Keys), func(i int) {
+		if c.Keys[i].Reverse {
+			p.WriteString("reverse ")
+		}
+		p.WriteString(c.Keys[i].Name)
+	})
+	p.WriteByte(' ')
+	p.str(c.Charset)
+	p.WriteByte(' ')
+	p.searchKeys(c.Key)
 }
 
 func (p *printer) searchKey(k SearchKey) {
