@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Real mail clients against "quorumail dev": curl, swaks, neomutt and mutt with
-# QRESYNC, mbsync. Installs them from Debian where they are missing, works in a directory of
+# QRESYNC (mutt through COMPRESS), mbsync. Installs them from Debian where they are missing, works in a directory of
 # its own, ends only what it started.
 #
 #   bench/clients/run.sh
@@ -208,6 +208,7 @@ set index_format = "%4C %Z %s"
 set status_format = "messages:%m flagged:%F deleted:%d"
 set mail_check = 5
 set timeout = 5
+${setting:-}
 RC
     reader_start 1
     wait_for "$reader shows four messages" on_screen 'messages:4'
@@ -257,7 +258,10 @@ test_neomutt() {
 }
 
 test_mutt() {
-    reader=mutt user=carol test_reader spoolfile strict
+    # Debian's mutt can compress, its neomutt cannot.
+    reader=mutt user=carol setting='set imap_deflate = yes' test_reader spoolfile strict
+    contains "compressed" '> a[0-9]+ COMPRESS DEFLATE' "$work/mutt3.log0"
+    contains "compressing" '< a[0-9]+ OK DEFLATE active' "$work/mutt3.log0"
 }
 
 test_mbsync() {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/quorumail/quorumail/imapfront/auth"
+	"github.com/quorumail/quorumail/imapfront/deflate"
 	"github.com/quorumail/quorumail/imapfront/wire"
 )
 
@@ -33,9 +34,6 @@ type Config struct {
 	// SpoolDir is where large messages are kept that may have to be read again;
 	// empty: that of the system.
 	SpoolDir string
-	// MaxNotices is how many responses NOTIFY may cause at once before it is given
-	// up (RFC 5465, 5.8).
-	MaxNotices int
 	// Log; never nil.
 	Log *slog.Logger
 	// Version is told by ID.
@@ -75,13 +73,17 @@ type Conn struct {
 	w      *wire.Writer
 	log    *slog.Logger
 
+	// inflate is where r reads from, once the client has asked for compression, and
+	// deflate, as long as there is, where w writes to.
+	inflate *deflate.Reader
+	deflate *deflate.Writer
+
 	state state
 	store Store
 	box   *mailbox // of state selected
 	// annotations is what the client knows of, if it has enabled METADATA.
 	annotations *annotations
-	notify      *notify // nil until NOTIFY is first used
-	tag         string  // of the command under way
+	tag         string // of the command under way
 
 	condstore, qresync, rev2, utf8, uidonly bool
 	errors                                  int  // bad commands in a row
@@ -126,7 +128,6 @@ func (c *Conn) Serve(ctx context.Context) {
 	stop := context.AfterFunc(ctx, c.in.end)
 	defer stop()
 	c.in.onWake = func() error { return c.woken(ctx) }
-	defer c.endNotify()
 	defer func() { _ = c.net.Close() }() // nothing more is expected of it
 	defer c.leave()
 	defer c.disableMetadata()
@@ -167,13 +168,7 @@ func (c *Conn) next(ctx context.Context, started time.Time) error {
 	if !c.in.rest(deadline) {
 		return c.bye("UNAVAILABLE", "server shuts down")
 	}
-	// What is left of the last command must not be taken for the beginning of one.
-	if err := c.r.RefuseLiteral(); err != nil {
-		return c.readError(ctx, err)
-	}
-	c.in.armed = c.notify.listens()
 	tag, cmd, err := c.r.ReadCommand()
-	c.in.armed = false
 	c.in.busy()
 	c.tag = tag
 	var syntax *wire.SyntaxError
@@ -184,9 +179,6 @@ func (c *Conn) next(ctx context.Context, started time.Time) error {
 		return c.readError(ctx, err)
 	}
 	err = c.execute(ctx, cmd)
-	if err == nil {
-		err = c.afterCommand(ctx)
-	}
 	if err == nil {
 		err = c.w.Flush()
 	}
@@ -206,6 +198,8 @@ func (c *Conn) readError(ctx context.Context, err error) error {
 		return c.bye("", "this port speaks no TLS before STARTTLS")
 	case errors.Is(err, wire.ErrTooLong):
 		return c.bye("TOOBIG", "too much at once")
+	case errors.Is(err, deflate.ErrCorrupt):
+		return c.bye("", "what comes is not compressed")
 	case c.in.draining() || ctx.Err() != nil:
 		return c.bye("UNAVAILABLE", "server shuts down")
 	case errors.As(err, &timeout) && timeout.Timeout():
@@ -342,10 +336,10 @@ func (c *Conn) executeAuthenticated(ctx context.Context, cmd wire.Command) error
 	case wire.Namespace:
 		c.w.Untagged(`NAMESPACE (("" "/")) NIL NIL`)
 		return c.ok("", "NAMESPACE done")
-	case wire.Notify:
-		return c.setNotify(ctx, cmd)
 	case wire.Idle:
 		return c.idle(ctx)
+	case wire.Compress:
+		return c.compress(cmd)
 	case wire.Unauthenticate:
 		return c.unauthenticate()
 	case wire.Login, wire.Authenticate:
@@ -371,10 +365,6 @@ func (c *Conn) executeSelected(ctx context.Context, cmd wire.Command) (done bool
 		return true, c.expunge(ctx, cmd)
 	case wire.Search:
 		return true, c.search(ctx, cmd)
-	case wire.Sort:
-		return true, c.sort(ctx, cmd)
-	case wire.Thread:
-		return true, c.thread(ctx, cmd)
 	case wire.Fetch:
 		return true, c.fetch(ctx, cmd)
 	case wire.Store:
@@ -399,7 +389,7 @@ func (c *Conn) startTLS() error {
 	if err := c.w.Flush(); err != nil {
 		return err
 	}
-	if c.r.Buffered() > 0 {
+	if c.pipelined() {
 		return fmt.Errorf("session: octets after STARTTLS")
 	}
 	t := tls.Server(c.net, c.cfg.TLS)
@@ -408,6 +398,7 @@ func (c *Conn) startTLS() error {
 	}
 	c.net, c.secure = t, true
 	c.in.reset(t)
+	c.inflate = nil
 	c.r.Reset(&c.in)
 	return nil
 }

@@ -262,12 +262,8 @@ func (f *fetcher) items() error {
 		if pending.GetModSeq() > s.GetModSeq() {
 			s = pending
 		}
-		switch {
-		case f.p.flags || f.p.seen.Contains(uid):
-		case c.tellsFlags():
+		if !f.p.flags && !f.p.seen.Contains(uid) {
 			c.tellState(s)
-		default:
-			c.box.view.WithheldOne()
 		}
 	}
 	c.beginFetch(uid)

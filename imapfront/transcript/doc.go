@@ -38,7 +38,8 @@
 //   - expect: waits for untagged lines to come by themselves.
 //   - idle: sends IDLE and waits for "+"; done: ends it.
 //   - raw and a Go string literal in quotes: sent as it is; bye: the server must
-//     say BYE and close; close: the client hangs up; open: it connects anew, to
+//     say BYE and close; compress: from now on all is compressed (RFC 4978); close:
+//     the client hangs up; open: it connects anew, to
 //     the state of the header; line and a pattern: the next line, whatever it is.
 //
 // A command may end in a literal: a line "{{{" at its end, lines, and "}}}" on

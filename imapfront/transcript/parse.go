@@ -32,7 +32,7 @@ type Step struct {
 
 var verbs = map[string]bool{
 	"ok": true, "no": true, "bad": true, "send": true, "wait": true, "expect": true, "idle": true,
-	"done": true, "raw": true, "bye": true, "close": true, "open": true, "line": true,
+	"done": true, "raw": true, "bye": true, "close": true, "open": true, "line": true, "compress": true,
 }
 
 var stepLine = regexp.MustCompile(`^([1-9]) ([a-z]+)(?: (.*))?$`)

@@ -19,6 +19,8 @@ type Server struct {
 	// Between, if set, is called before each step, with its number from 0: the
 	// place to kill a leader.
 	Between func(step int)
+	// Compress has every connection that logs in compressed.
+	Compress bool
 	// Timeout bounds the wait for each line; default 10 s.
 	Timeout time.Duration
 }
@@ -106,7 +108,15 @@ func (r *runner) open(name, state string) (*conn, error) {
 	if err != nil || !strings.HasPrefix(greeting, "* OK ") {
 		return nil, fmt.Errorf("greeting: %q, %v", greeting, err)
 	}
-	commands := []string{fmt.Sprintf("login %s %s", r.srv.User, r.srv.Password)}
+	if err := c.command(fmt.Sprintf("login %s %s", r.srv.User, r.srv.Password)); err != nil {
+		return nil, err
+	}
+	if r.srv.Compress {
+		if err := c.compress(); err != nil {
+			return nil, err
+		}
+	}
+	var commands []string
 	if r.script.Enable != "" {
 		commands = append(commands, "enable "+r.script.Enable)
 	}
@@ -181,6 +191,8 @@ func (r *runner) run(step *Step) error {
 		return nil
 	case "bye":
 		return c.awaitBye()
+	case "compress":
+		return c.compress()
 	case "close":
 		return c.net.Close()
 	case "open":

@@ -44,6 +44,9 @@ type Authenticate struct {
 // Enable is RFC 5161. Names are in upper case.
 type Enable struct{ Capabilities []string }
 
+// Compress is RFC 4978. Algorithm is in upper case.
+type Compress struct{ Algorithm string }
+
 // Select is SELECT and, with ReadOnly, EXAMINE (RFC 9051, 6.3.2 and 6.3.3).
 type Select struct {
 	Mailbox   string
@@ -283,6 +286,7 @@ func (Login) command()          {}
 func (Authenticate) command()   {}
 func (Enable) command()         {}
 func (Select) command()         {}
+func (Compress) command()       {}
 func (Create) command()         {}
 func (Delete) command()         {}
 func (Rename) command()         {}

@@ -63,6 +63,7 @@ func TestCommands_RFC9051_6_1_and_6_2(t *testing.T) {
 func TestCommands_RFC9051_6_3(t *testing.T) {
 	check(t, map[string]Command{
 		"enable QRESYNC condstore":  Enable{[]string{"QRESYNC", "CONDSTORE"}},
+		"compress deflate":          Compress{Algorithm: "DEFLATE"}, // RFC 4978, 5
 		"select inbox":              Select{Mailbox: "INBOX"},
 		"select iNbOx/X ":           Select{Mailbox: "INBOX/X"},
 		"select inboxes":            Select{Mailbox: "inboxes"},

@@ -56,7 +56,7 @@ func TestSyntaxErrors_RFC9051_9(t *testing.T) {
 			// append
 			"a append x", "a append x y", "a append x (\\Seen)", "a append x (\\Seen {1}", "a append x \"yesterday\" {1}", "a append x \"17-Jul-1996 02:44:25.5 -0700\" {1}",
 			"a replace 0 x {1}", "a replace 1:2 x {1}", "a replace 1,2 x {1}", "a uid replace $ x {1}", "a replace 1 x", "a replace x x {1}",
-			"a append x {1} ", "a append x utf8 ({1}", "a append x utf8 ~{1}", "a append x ~\"a\"",
+			"a compress", "a compress (deflate)", "a compress deflate x", "a append x {1} ", "a append x utf8 ({1}", "a append x utf8 ~{1}", "a append x ~\"a\"",
 		},
 		"a NO CANNOT": {"a create &abc", "a create &AGEAYg-", "a create &2D0-", "a create &APx-", "a create &AP\u00fcw-", "a create \"\xff\"", "a list \"\" &", "a rename x R&D"},
 		"a NO TOOBIG": {"a login {101}", "a login {60+}\r\n" + strings.Repeat("x", 60) + " {41}", "a search text {99999999999999999999}", "a login {101+}\r\n" + strings.Repeat("\n", 101) + " x"},

@@ -90,15 +90,6 @@ func (p *printer) command(cmd Command) {
 		p.WriteString(strings.ToLower(strings.TrimPrefix(fmt.Sprintf("%T", c), "wire.")))
 	case SetMetadata, GetMetadata:
 		p.metadata(c)
-	case Sort:
-		p.sort(c)
-	case Thread:
-		p.uid(c.UID)
-		p.words("thread", c.Algorithm)
-		p.WriteByte(' ')
-		p.str(c.Charset)
-		p.WriteByte(' ')
-		p.searchKeys(c.Key)
 	case GetQuota, GetQuotaRoot, SetQuota:
 		p.quota(c)
 	case ID:
@@ -145,6 +136,8 @@ func (p *printer) command(cmd Command) {
 		p.mailbox(c.Mailbox)
 	case List:
 		p.listCommand(c)
+	case Compress:
+		p.WriteString("compress " + c.Algorithm)
 	case Status:
 		p.WriteString("status ")
 		p.mailbox(c.Mailbox)
@@ -171,8 +164,6 @@ func (p *printer) messageCommand(cmd Command) {
 		}
 	case Search:
 		p.search(c)
-	case Notify:
-		p.notify(c)
 	case Fetch:
 		p.fetch(c)
 	case Store:
@@ -399,32 +390,23 @@ func (p *printer) fetchItem(item FetchItem) {
 func (p *printer) search(c Search) {
 	p.uid(c.UID)
 	p.WriteString("search ")
-	p.searchReturn(c.Return)
+	if r := c.Return; r != nil {
+		var opts []string
+		for name, on := range map[string]bool{"min": r.Min, "max": r.Max, "all": r.All, "count": r.Count, "save": r.Save} {
+			if on {
+				opts = append(opts, name)
+			}
+		}
+		p.WriteString("return ")
+		p.wordList(opts)
+		p.WriteByte(' ')
+	}
 	if c.Charset != "" {
 		p.WriteString("charset ")
 		p.str(c.Charset)
 		p.WriteByte(' ')
 	}
-	p.searchKeys(c.Key)
-}
-
-func (p *printer) searchReturn(r *SearchReturn) {
-	if r == nil {
-		return
-	}
-	var opts []string
-	for name, on := range map[string]bool{"min": r.Min, "max": r.Max, "all": r.All, "count": r.Count, "save": r.Save} {
-		if on {
-			opts = append(opts, name)
-		}
-	}
-	p.WriteString("return ")
-	p.wordList(opts)
-	p.WriteByte(' ')
-}
-
-func (p *printer) searchKeys(key SearchKey) {
-	if and, ok := key.(SearchAnd); ok {
+	if and, ok := c.Key.(SearchAnd); ok {
 		for i, k := range and {
 			if i > 0 {
 				p.WriteByte(' ')
@@ -433,23 +415,7 @@ func (p *printer) searchKeys(key SearchKey) {
 		}
 		return
 	}
-	p.searchKey(key)
-}
-
-func (p *printer) sort(c Sort) {
-	p.uid(c.UID)
-	p.WriteString("sort ")
-	p.searchReturn(c.Return)
-	p.list(len(c.Keys), func(i int) {
-		if c.Keys[i].Reverse {
-			p.WriteString("reverse ")
-		}
-		p.WriteString(c.Keys[i].Name)
-	})
-	p.WriteByte(' ')
-	p.str(c.Charset)
-	p.WriteByte(' ')
-	p.searchKeys(c.Key)
+	p.searchKey(c.Key)
 }
 
 func (p *printer) searchKey(k SearchKey) {
@@ -543,47 +509,5 @@ func (p *printer) numberKey(k SearchKey) {
 		p.str(k.ID)
 	default:
 		fmt.Fprintf(p, "<%T>", k)
-	}
-}
-
-func (p *printer) notify(c Notify) {
-	if c.Groups == nil {
-		p.words("NOTIFY", "NONE")
-		return
-	}
-	p.words("NOTIFY", "SET")
-	if c.Status {
-		p.words("", "STATUS")
-	}
-	for _, g := range c.Groups {
-		p.words("", "("+g.Filter, "")
-		if g.Mailboxes != nil {
-			p.list(len(g.Mailboxes), func(i int) { p.mailbox(g.Mailboxes[i]) })
-			p.words("", "")
-		}
-		var names []string
-		for name, on := range map[string]bool{
-			"MessageExpunge": g.Events.Message, "FlagChange": g.Events.FlagChange, "AnnotationChange": g.Events.AnnotationChange,
-			"MailboxName": g.Events.MailboxName, "SubscriptionChange": g.Events.SubscriptionChange,
-			"MailboxMetadataChange": g.Events.MailboxMetadata, "ServerMetadataChange": g.Events.ServerMetadata,
-		} {
-			if on {
-				names = append(names, name)
-			}
-		}
-		names = append(names, g.Events.Unknown...)
-		if g.Events.Message {
-			names = append(names, "MessageNew") // last: the items follow
-		}
-		if names == nil {
-			p.words("NONE)")
-			continue
-		}
-		p.words("(" + strings.Join(names, " "))
-		if g.Events.Fetch != nil {
-			p.words("", "")
-			p.list(len(g.Events.Fetch), func(i int) { p.fetchItem(g.Events.Fetch[i]) })
-		}
-		p.words("))")
 	}
 }
