@@ -172,6 +172,14 @@ func (tx *tx) setMetadata(a *account, actor string, op *pb.SetMetadataOp) (*pb.R
 	}
 	modSeq := a.take()
 	for _, c := range changes {
+		if same := (c.old == nil) == (c.now == nil) && bytes.Equal(c.old, c.now); !same && c.scope.Mailbox != 0 {
+			// RFC 7162, 3.2: a mailbox whose annotations change has another mod-sequence.
+			m, err := tx.mailboxByID(a, c.scope.Mailbox)
+			if err != nil {
+				return nil, err
+			}
+			tx.touch(a, m)
+		}
 		if c.use != nil && c.use.info.GetSpecialUse() != string(c.now) {
 			c.use.info.SpecialUse, c.use.dirty = string(c.now), true
 			a.changed[c.use.id], a.list = true, true

@@ -393,3 +393,39 @@ func TestSaveDate_RFC8514_3(t *testing.T) {
 		t.Errorf("moved out of INBOX at %s", got)
 	}
 }
+
+// RFC 7162, 3.2: a mailbox whose annotations change gets a mod-sequence, and another
+// none; setting what is set changes nothing.
+func TestMetadataRaisesModSeq_RFC7162_3_2(t *testing.T) {
+	m := newMachine(t)
+	m.ok(create("a"))
+	at := func() (modSeqs [2]uint64) {
+		v, err := m.f.View()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer v.Close()
+		a, err := v.Account(alice)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, name := range []string{"INBOX", "a"} {
+			box, err := a.MailboxByName(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			modSeqs[i] = box.Info().GetHighestModSeq()
+		}
+		return modSeqs
+	}
+	before := at()
+	m.ok(annotation("a", "/private/comment", "x"))
+	after := at()
+	if after[0] != before[0] || after[1] <= before[1] {
+		t.Errorf("HIGHESTMODSEQ %v, and then %v", before, after)
+	}
+	m.ok(annotation("a", "/private/comment", "x"))
+	if again := at(); again != after {
+		t.Errorf("the same again: %v, and then %v", after, again)
+	}
+}

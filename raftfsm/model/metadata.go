@@ -12,8 +12,9 @@ type Annotation struct {
 // nil is removed. It reports false if there is no such mailbox.
 func (a *Account) SetMetadata(mailbox string, values map[string]*string) bool {
 	all := a.Annotations
+	var m *Mailbox
 	if mailbox != "" {
-		m := a.Mailboxes[mailbox]
+		m = a.Mailboxes[mailbox]
 		if m == nil {
 			return false
 		}
@@ -49,6 +50,9 @@ func (a *Account) SetMetadata(mailbox string, values map[string]*string) bool {
 	if changed {
 		a.ModSeq++
 		a.AnnotatedAt = a.ModSeq
+		if m != nil {
+			m.HighestModSeq = a.ModSeq
+		}
 	}
 	return true
 }
