@@ -68,6 +68,11 @@ type Config struct {
 	// Upkeep is how often a leading replica looks for garbage and long expunge
 	// queues; default 10 s, negative: never.
 	Upkeep time.Duration
+	// ExpungeHistory is how much is kept of what was expunged in each mailbox, in
+	// ranges of UIDs: a client that was last here before is told what is gone by what
+	// is there, which takes more octets (RFC 7162, 3.2.6). Default 100,000, some
+	// hundred KiB; negative: everything is kept.
+	ExpungeHistory int
 	// Undelete is how long the content of expunged messages is kept; default 24 h.
 	Undelete time.Duration
 
@@ -137,6 +142,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.LogCache, 64<<20)
 	setDefault(&c.MinFree, 512<<20)
 	setDefault(&c.Upkeep, 10*time.Second)
+	setDefault(&c.ExpungeHistory, 100_000)
 	setDefault(&c.Undelete, 24*time.Hour)
 	if c.FS == nil {
 		c.FS = vfs.Default

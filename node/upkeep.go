@@ -26,6 +26,10 @@ const (
 	// each expunge of one message is a record, and a client that has been away reads
 	// them all.
 	queueMax = 2000
+	// Records are merged into ones of so many ranges of UIDs at most: what a merged
+	// record names a client is told that needs any of it, and history is forgotten
+	// by whole records.
+	queueMerged = 4000
 )
 
 // upkeep removes what nothing refers to any more, and shortens expunge queues,
@@ -35,10 +39,13 @@ type upkeep struct {
 	n     *Node
 	fsm   *raftfsm.FSM
 	queue int    // queueMax, but for tests
+	group int    // queueMerged, likewise
 	after string // the account that was looked at last; empty: none yet
 }
 
-func newUpkeep(n *Node, fsm *raftfsm.FSM) *upkeep { return &upkeep{n: n, fsm: fsm, queue: queueMax} }
+func newUpkeep(n *Node, fsm *raftfsm.FSM) *upkeep {
+	return &upkeep{n: n, fsm: fsm, queue: queueMax, group: queueMerged}
+}
 
 // run is one round; see shard.Config.LeaderWork.
 func (u *upkeep) run(ctx context.Context, r *shard.Replica) {
@@ -133,17 +140,51 @@ func (u *upkeep) planAccount(v *raftfsm.View, name string, now time.Time) ([]*pb
 		if err != nil {
 			return nil, err
 		}
-		records, err := m.ExpungeRecords(u.queue + 1)
+		op, err := u.planQueue(m)
 		if err != nil {
 			return nil, err
 		}
-		if records > u.queue {
-			entries = append(entries, u.entry(name, now, &pb.Entry{Op: &pb.Entry_CompactQueue{
-				CompactQueue: &pb.CompactQueueOp{MailboxId: b.GetId(), Limit: uint32(u.queue / 2)},
-			}}))
+		if op != nil {
+			entries = append(entries, u.entry(name, now, &pb.Entry{Op: &pb.Entry_CompactQueue{CompactQueue: op}}))
 		}
 	}
 	return entries, nil
+}
+
+// planQueue returns how a mailbox's expunge queue is to be shortened; nil: it is
+// not. A queue that names more ranges of UIDs than are kept loses its beginning, a
+// quarter of what is kept at once, so that this comes seldom; one of too many records
+// is merged.
+func (u *upkeep) planQueue(m *raftfsm.Mailbox) (*pb.CompactQueueOp, error) {
+	records, ranges := 0, 0
+	err := m.ExpungeQueue(func(_ imapnum.ModSeq, n int) bool {
+		records++
+		ranges += n
+		return true
+	})
+	op := &pb.CompactQueueOp{MailboxId: m.Info().GetId()}
+	kept := u.n.cfg.ExpungeHistory
+	switch {
+	case err != nil:
+		return nil, err
+	case kept >= 0 && ranges > kept:
+		err := m.ExpungeQueue(func(modSeq imapnum.ModSeq, n int) bool {
+			if ranges <= kept-kept/4 {
+				return false
+			}
+			ranges -= n
+			op.NewFloor = uint64(modSeq)
+			op.Limit++
+			return true
+		})
+		return op, err
+	case records > u.queue:
+		// However long the history is, there are fewer large records than half of
+		// those that are looked at: some are always merged.
+		op.Limit, op.MaxRanges = uint32(u.queue/2), uint32(max(u.group, 8*ranges/u.queue))
+		return op, nil
+	}
+	return nil, nil
 }
 
 // entry fills in what every command has. These need no request id: doing them

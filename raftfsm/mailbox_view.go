@@ -296,15 +296,3 @@ func (m *Mailbox) vanished(since Since) (imapnum.Set, error) {
 	})
 	return imapnum.SetOfRanges(ranges).Intersect(known), err
 }
-
-// ExpungeRecords returns how many records the mailbox's expunge queue has, up to
-// limit.
-func (m *Mailbox) ExpungeRecords(limit int) (int, error) {
-	n := 0
-	start, end := m.a.space.Mailbox(keys.Expunge, m.id)
-	err := scan(m.a.v.snap, start, end, func(_, _ []byte) (bool, error) {
-		n++
-		return n < limit, nil
-	})
-	return n, err
-}

@@ -313,6 +313,7 @@ func (p *pair) act() {
 		p.shortened[m.ID] = true
 		p.do(&pb.Entry{Op: &pb.Entry_CompactQueue{CompactQueue: &pb.CompactQueueOp{
 			MailboxId: m.ID, NewFloor: rapid.Uint64Range(0, p.model.ModSeq).Draw(p.T, "floor"), Limit: rapid.Uint32Range(0, 5).Draw(p.T, "limit"),
+			MaxRanges: rapid.Uint32Range(0, 3).Draw(p.T, "most ranges"),
 		}}})
 	case "collect":
 		before := p.m.time - rapid.Int64Range(0, 20e9).Draw(p.T, "age")

@@ -208,6 +208,7 @@ func (x *transcript) entry(c *command) *pb.Entry {
 	case "compact":
 		return &pb.Entry{Op: &pb.Entry_CompactQueue{CompactQueue: &pb.CompactQueueOp{
 			MailboxId: id(), NewFloor: uint64(c.number("floor", 0)), Limit: uint32(c.number("limit", 100)),
+			MaxRanges: uint32(c.number("max-ranges", 0)),
 		}}}
 	}
 	c.fatalf("unknown command %q", c.name)

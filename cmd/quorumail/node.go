@@ -24,6 +24,9 @@ type nodeConfig struct {
 	Peers map[string]string `yaml:"peers"`
 	// Shards is how many shards a cluster is founded with.
 	Shards int `yaml:"shards"`
+	// ExpungeHistory is how many ranges of expunged UIDs are kept a mailbox; see
+	// node.Config.
+	ExpungeHistory int `yaml:"expunge_history"`
 	// TLS secures the connections between the processes of the cluster.
 	TLS clusterTLS `yaml:"tls"`
 }
@@ -42,7 +45,7 @@ func (c *nodeConfig) Validate() error {
 func (c *nodeConfig) node(log *slog.Logger) node.Config {
 	return node.Config{
 		ID: c.ID, Cluster: c.Cluster, DataDir: c.Data, Listen: c.Listen,
-		Peers: c.Peers, Shards: c.Shards, Log: log,
+		Peers: c.Peers, Shards: c.Shards, ExpungeHistory: c.ExpungeHistory, Log: log,
 	}
 }
 
@@ -74,6 +77,7 @@ it voted for.`,
 			override(flags, "data", &cfg.Data, given.Data)
 			override(flags, "listen", &cfg.Listen, given.Listen)
 			override(flags, "shards", &cfg.Shards, given.Shards)
+			override(flags, "expunge-history", &cfg.ExpungeHistory, given.ExpungeHistory)
 			given.TLS.override(flags, &cfg.TLS)
 			if len(peers) > 0 {
 				var err error
@@ -95,6 +99,7 @@ it voted for.`,
 	flags.StringVar(&given.Listen, "listen", "", "`address` for other nodes, frontends and operators")
 	flags.StringArrayVar(&peers, "peer", nil, "a founding node as `id=address`, this one too; repeatable")
 	flags.IntVar(&given.Shards, "shards", 4, "shards of a cluster that is yet to be founded")
+	flags.IntVar(&given.ExpungeHistory, "expunge-history", 0, "ranges of expunged UIDs to remember a mailbox, for clients that come back (default 100000; -1: all)")
 	given.TLS.addFlags(flags)
 	return cmd
 }

@@ -1746,10 +1746,13 @@ func (x *CollectOp) GetLimit() uint32 {
 // Merges the oldest records of a mailbox's expunge queue, and drops records up
 // to new_floor, which becomes the floor. Bounded by limit records.
 type CompactQueueOp struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	MailboxId     uint64                 `protobuf:"varint,1,opt,name=mailbox_id,json=mailboxId,proto3" json:"mailbox_id,omitempty"`
-	NewFloor      uint64                 `protobuf:"varint,2,opt,name=new_floor,json=newFloor,proto3" json:"new_floor,omitempty"`
-	Limit         uint32                 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	MailboxId uint64                 `protobuf:"varint,1,opt,name=mailbox_id,json=mailboxId,proto3" json:"mailbox_id,omitempty"`
+	NewFloor  uint64                 `protobuf:"varint,2,opt,name=new_floor,json=newFloor,proto3" json:"new_floor,omitempty"`
+	Limit     uint32                 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
+	// Records are merged as long as they have no more ranges of UIDs together; 0:
+	// all into one.
+	MaxRanges     uint32 `protobuf:"varint,4,opt,name=max_ranges,json=maxRanges,proto3" json:"max_ranges,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1801,6 +1804,13 @@ func (x *CompactQueueOp) GetNewFloor() uint64 {
 func (x *CompactQueueOp) GetLimit() uint32 {
 	if x != nil {
 		return x.Limit
+	}
+	return 0
+}
+
+func (x *CompactQueueOp) GetMaxRanges() uint32 {
+	if x != nil {
+		return x.MaxRanges
 	}
 	return 0
 }
@@ -2270,12 +2280,14 @@ const file_quorumail_v1_entry_proto_rawDesc = "" +
 	"\x0euploads_before\x18\x02 \x01(\x03R\ruploadsBefore\x12'\n" +
 	"\x0fsessions_before\x18\x03 \x01(\x03R\x0esessionsBefore\x12+\n" +
 	"\x11deliveries_before\x18\x04 \x01(\x03R\x10deliveriesBefore\x12\x14\n" +
-	"\x05limit\x18\x05 \x01(\rR\x05limit\"b\n" +
+	"\x05limit\x18\x05 \x01(\rR\x05limit\"\x81\x01\n" +
 	"\x0eCompactQueueOp\x12\x1d\n" +
 	"\n" +
 	"mailbox_id\x18\x01 \x01(\x04R\tmailboxId\x12\x1b\n" +
 	"\tnew_floor\x18\x02 \x01(\x04R\bnewFloor\x12\x14\n" +
-	"\x05limit\x18\x03 \x01(\rR\x05limit\"`\n" +
+	"\x05limit\x18\x03 \x01(\rR\x05limit\x12\x1d\n" +
+	"\n" +
+	"max_ranges\x18\x04 \x01(\rR\tmaxRanges\"`\n" +
 	"\rSetMetadataOp\x12\x18\n" +
 	"\amailbox\x18\x01 \x01(\tR\amailbox\x125\n" +
 	"\aentries\x18\x02 \x03(\v2\x1b.quorumail.v1.MetadataEntryR\aentries\"\xdc\x01\n" +
