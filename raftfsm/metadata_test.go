@@ -398,6 +398,7 @@ func TestSaveDate_RFC8514_3(t *testing.T) {
 // none; setting what is set changes nothing.
 func TestMetadataRaisesModSeq_RFC7162_3_2(t *testing.T) {
 	m := newMachine(t)
+	m.ok(newAccount())
 	m.ok(create("a"))
 	at := func() (modSeqs [2]uint64) {
 		v, err := m.f.View()
