@@ -32,6 +32,7 @@ type cluster struct {
 	faults transport.Faults
 	change func(*Config) // of each replica's configuration
 	alone  bool          // one node, which has nobody to wait for
+	wrap   func(vfs.FS) vfs.FS
 
 	mu    sync.Mutex
 	addrs map[string]string
@@ -116,10 +117,14 @@ func (c *cluster) tryStart(id string, fs *vfs.MemFS) (_ *testNode, err error) {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})).With("node", id)
 	}
 	fatal := func(err error) { c.t.Errorf("%s: %v", id, err) }
-	if n.store, err = raftlog.Open(fs, "raftlog", raftlog.Options{OnFatal: fatal}); err != nil {
+	var disk vfs.FS = fs
+	if c.wrap != nil {
+		disk = c.wrap(fs)
+	}
+	if n.store, err = raftlog.Open(disk, "raftlog", raftlog.Options{OnFatal: fatal, SegmentBytes: 4 << 10}); err != nil {
 		return nil, err
 	}
-	if n.db, err = pebble.Open("state", &pebble.Options{FS: fs, DisableWAL: true, FormatMajorVersion: pebble.FormatNewest, Logger: quietPebble{c.t}}); err != nil {
+	if n.db, err = pebble.Open("state", &pebble.Options{FS: disk, DisableWAL: true, FormatMajorVersion: pebble.FormatNewest, Logger: quietPebble{c.t}}); err != nil {
 		return nil, errors.Join(err, n.store.Close())
 	}
 	n.flusher = NewFlusher(n.db)
@@ -144,7 +149,7 @@ func (c *cluster) tryStart(id string, fs *vfs.MemFS) (_ *testNode, err error) {
 	c.mu.Unlock()
 	if n.toy, err = openToy(n.db, 1); err == nil {
 		cfg := Config{
-			Shard: 1, NodeID: id, Log: n.store, Transport: n.mux, State: n.toy, Flusher: n.flusher, FS: fs, Dir: "received",
+			Shard: 1, NodeID: id, Log: n.store, Transport: n.mux, State: n.toy, Flusher: n.flusher, FS: disk, Dir: "received",
 			Timing: fast(), Logger: log, OnFail: func(_ uint32, err error) { n.failed <- err },
 		}
 		if c.alone {
