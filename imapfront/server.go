@@ -45,6 +45,9 @@ type Config struct {
 	// SpoolDir is where large messages are kept that may have to be read again, while
 	// they arrive; default: that of the system.
 	SpoolDir string
+	// MaxNotices is how many responses NOTIFY may cause at once in a connection
+	// before it is given up (RFC 5465, 5.8); default 5000.
+	MaxNotices int
 	// Log; nil: discarded.
 	Log *slog.Logger
 	// Version is told to clients that ask.
@@ -102,6 +105,9 @@ func New(cfg Config) (*Server, error) {
 	setDefault(&cfg.LoginTimeout, time.Minute)
 	setDefault(&cfg.IdleTimeout, 31*time.Minute)
 	setDefault(&cfg.WriteTimeout, 5*time.Minute)
+	if cfg.MaxNotices == 0 {
+		cfg.MaxNotices = 5000
+	}
 	if cfg.MaxConns == 0 {
 		cfg.MaxConns = 50_000
 	}
@@ -109,7 +115,7 @@ func New(cfg Config) (*Server, error) {
 		Storage:  func(account, actor string) session.Store { return cfg.Client.SessionFor(account, actor) },
 		Verifier: auth.New(), TLS: cfg.TLS, Limits: cfg.Limits,
 		LoginTimeout: cfg.LoginTimeout, IdleTimeout: cfg.IdleTimeout, WriteTimeout: cfg.WriteTimeout,
-		SpoolDir: cfg.SpoolDir, Log: cfg.Log, Version: cfg.Version, Metadata: serverMetadata(cfg), Admins: admins,
+		SpoolDir: cfg.SpoolDir, MaxNotices: cfg.MaxNotices, Log: cfg.Log, Version: cfg.Version, Metadata: serverMetadata(cfg), Admins: admins,
 	}}
 	s.mu.listeners = make(map[net.Listener]struct{})
 	s.mu.conns = make(map[*session.Conn]context.CancelFunc)

@@ -34,6 +34,9 @@ type Config struct {
 	// SpoolDir is where large messages are kept that may have to be read again;
 	// empty: that of the system.
 	SpoolDir string
+	// MaxNotices is how many responses NOTIFY may cause at once before it is given
+	// up (RFC 5465, 5.8).
+	MaxNotices int
 	// Log; never nil.
 	Log *slog.Logger
 	// Version is told by ID.
@@ -83,7 +86,8 @@ type Conn struct {
 	box   *mailbox // of state selected
 	// annotations is what the client knows of, if it has enabled METADATA.
 	annotations *annotations
-	tag         string // of the command under way
+	notify      *notify // nil until NOTIFY is first used
+	tag         string  // of the command under way
 
 	condstore, qresync, rev2, utf8, uidonly bool
 	errors                                  int  // bad commands in a row
@@ -128,6 +132,7 @@ func (c *Conn) Serve(ctx context.Context) {
 	stop := context.AfterFunc(ctx, c.in.end)
 	defer stop()
 	c.in.onWake = func() error { return c.woken(ctx) }
+	defer c.endNotify()
 	defer func() { _ = c.net.Close() }() // nothing more is expected of it
 	defer c.leave()
 	defer c.disableMetadata()
@@ -168,7 +173,13 @@ func (c *Conn) next(ctx context.Context, started time.Time) error {
 	if !c.in.rest(deadline) {
 		return c.bye("UNAVAILABLE", "server shuts down")
 	}
+	// What is left of the last command must not be taken for the beginning of one.
+	if err := c.r.RefuseLiteral(); err != nil {
+		return c.readError(ctx, err)
+	}
+	c.in.armed = c.notify.listens()
 	tag, cmd, err := c.r.ReadCommand()
+	c.in.armed = false
 	c.in.busy()
 	c.tag = tag
 	var syntax *wire.SyntaxError
@@ -179,6 +190,9 @@ func (c *Conn) next(ctx context.Context, started time.Time) error {
 		return c.readError(ctx, err)
 	}
 	err = c.execute(ctx, cmd)
+	if err == nil {
+		err = c.afterCommand(ctx)
+	}
 	if err == nil {
 		err = c.w.Flush()
 	}
@@ -336,6 +350,8 @@ func (c *Conn) executeAuthenticated(ctx context.Context, cmd wire.Command) error
 	case wire.Namespace:
 		c.w.Untagged(`NAMESPACE (("" "/")) NIL NIL`)
 		return c.ok("", "NAMESPACE done")
+	case wire.Notify:
+		return c.setNotify(ctx, cmd)
 	case wire.Idle:
 		return c.idle(ctx)
 	case wire.Compress:
@@ -365,6 +381,10 @@ func (c *Conn) executeSelected(ctx context.Context, cmd wire.Command) (done bool
 		return true, c.expunge(ctx, cmd)
 	case wire.Search:
 		return true, c.search(ctx, cmd)
+	case wire.Sort:
+		return true, c.sort(ctx, cmd)
+	case wire.Thread:
+		return true, c.thread(ctx, cmd)
 	case wire.Fetch:
 		return true, c.fetch(ctx, cmd)
 	case wire.Store:

@@ -34,11 +34,14 @@ type Store interface {
 	PutChunk(ctx context.Context, bodyID []byte, chunk *pb.BodyChunk) error
 	GetAccount(ctx context.Context) (*pb.GetAccountResponse, error)
 	ListMailboxes(ctx context.Context) (*pb.ListMailboxesResponse, error)
+	SeenMailboxes(ctx context.Context) (*pb.ListMailboxesResponse, error)
 	OpenMailbox(ctx context.Context, name string, id uint64, since *pb.Since, fn func(*pb.ChangeBatch) error) (*pb.OpenedMailbox, error)
 	Changes(ctx context.Context, mailboxID uint64, since *pb.Since, linearizable bool) (*pb.MailboxInfo, []*pb.ChangeBatch, error)
 	Fetch(ctx context.Context, req *pb.FetchRequest, fn func(*pb.FetchResponse) error) error
 	GetFlags(ctx context.Context, mailboxID uint64, uids *pb.UidSet) (*pb.GetFlagsResponse, error)
 	Metadata(ctx context.Context, req *pb.GetMetadataRequest, linearizable bool) (*pb.GetMetadataResponse, error)
 	Search(ctx context.Context, req *pb.SearchRequest) (*pb.SearchResponse, error)
+	Sort(ctx context.Context, req *pb.SortRequest) (*pb.SortResponse, error)
+	Thread(ctx context.Context, req *pb.ThreadRequest) (*pb.ThreadResponse, error)
 	Watch(since uint64, fn func(*pb.WatchResponse, error)) (stop func())
 }

@@ -28,7 +28,8 @@ type fetchPlan struct {
 	flags, modSeq, uid bool
 }
 
-// fetch is FETCH and UID FETCH (RFC 9051, 6.4.5; RFC 7162, 3.1.4 and 3.2.6).
+// fetch is FETCH and UID FETCH (RFC 9051, 6.4.5; RFC 7162, 3.1.4 and 3.2.6; RFC
+// 9394, 3.3).
 func (c *Conn) fetch(ctx context.Context, cmd wire.Fetch) error {
 	if cmd.Vanished && !c.qresync {
 		return c.wrongState("ENABLE QRESYNC first") // RFC 7162, 3.2.6
@@ -46,6 +47,9 @@ func (c *Conn) fetch(ctx context.Context, cmd wire.Fetch) error {
 	set, err := c.resolve(cmd.Set, cmd.UID)
 	if err != nil {
 		return c.bad("", err.Error())
+	}
+	if cmd.Partial.First != 0 {
+		set = imapnum.SetOfRanges(cmd.Partial.Of(set.Ranges())) // RFC 9394, 3.3
 	}
 	p := c.plan(cmd, set)
 	if p.modSeq {
@@ -262,8 +266,12 @@ func (f *fetcher) items() error {
 		if pending.GetModSeq() > s.GetModSeq() {
 			s = pending
 		}
-		if !f.p.flags && !f.p.seen.Contains(uid) {
+		switch {
+		case f.p.flags || f.p.seen.Contains(uid):
+		case c.tellsFlags():
 			c.tellState(s)
+		default:
+			c.box.view.WithheldOne()
 		}
 	}
 	c.beginFetch(uid)

@@ -46,10 +46,10 @@ func (c *Conn) idle(ctx context.Context) error {
 // woken tells the client what is new while it is waited for. An error ends the
 // connection.
 func (c *Conn) woken(ctx context.Context) error {
-	if !c.idling {
-		return nil
-	}
-	if c.box != nil {
+	switch {
+	case c.notify != nil:
+		c.notified(ctx)
+	case c.idling && c.box != nil:
 		if err := c.refresh(ctx); err != nil {
 			// The client finds out with its next command; storage may be back by then.
 			c.log.Warn("idle", "error", err)
@@ -58,7 +58,11 @@ func (c *Conn) woken(ctx context.Context) error {
 		}
 	}
 	c.tellMetadata(ctx, false)
-	if err := c.w.Flush(); err != nil {
+	err := c.fetchFresh(ctx)
+	if err == nil {
+		err = c.w.Flush()
+	}
+	if err != nil {
 		return fmt.Errorf("%w: %w", errClient, err)
 	}
 	return nil

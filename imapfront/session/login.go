@@ -25,11 +25,13 @@ func (c *Conn) capabilities() string {
 		}
 		return strings.Join(append(caps, "LOGINDISABLED"), " ")
 	}
+	caps = append(caps, searchExtensions...)
 	return strings.Join(append(caps, "IDLE", "NAMESPACE", "CHILDREN", "UIDPLUS", "UNSELECT", "MOVE", "ESEARCH", "SEARCHRES",
 		"WITHIN", "LIST-EXTENDED", "LIST-STATUS", "SPECIAL-USE", "CREATE-SPECIAL-USE", "STATUS=SIZE", "CONDSTORE",
-		"QRESYNC", "BINARY", "MULTIAPPEND", "OBJECTID", "SAVEDATE", "PREVIEW", "UTF8=ACCEPT", "UNAUTHENTICATE", "UIDONLY",
+		"QRESYNC", "BINARY", "MULTIAPPEND", "OBJECTID", "SAVEDATE", "PREVIEW", "UTF8=ACCEPT", "UNAUTHENTICATE", "UIDONLY", "NOTIFY",
 		"METADATA", "LIST-METADATA", "QUOTA", "QUOTASET",
 		"QUOTA=RES-STORAGE", "QUOTA=RES-MESSAGE", "QUOTA=RES-MAILBOX", "REPLACE", "COMPRESS=DEFLATE",
+		"SORT", "SORT=DISPLAY", "ESORT", "THREAD=ORDEREDSUBJECT", "THREAD=REFERENCES", "I18NLEVEL=1",
 		"APPENDLIMIT="+uitoa(uint64(c.cfg.Limits.Append))), " ")
 }
 
@@ -83,7 +85,7 @@ func (c *Conn) check(ctx context.Context, user, password string) error {
 		return c.fail("LOGIN", err)
 	}
 	c.state, c.errors = authenticated, 0
-	c.store = c.cfg.Storage(account, "")
+	c.store = noting{c.cfg.Storage(account, ""), c}
 	c.log = c.log.With("account", account)
 	c.log.Info("logged in")
 	return c.ok("CAPABILITY "+c.capabilities(), "logged in")
@@ -110,6 +112,7 @@ func (c *Conn) credentials(ctx context.Context, account string) (*pb.Credentials
 // unauthenticate is RFC 8437: back to the state after the greeting.
 func (c *Conn) unauthenticate() error {
 	c.leave()
+	c.endNotify()
 	c.disableMetadata()
 	c.state, c.store = notAuthenticated, nil
 	c.condstore, c.qresync, c.rev2, c.uidonly = false, false, false, false
@@ -129,7 +132,7 @@ func (c *Conn) setUTF8(on bool) {
 // enable is RFC 5161, 3.1; QRESYNC brings CONDSTORE along (RFC 7162, 3.2.3).
 func (c *Conn) enable(ctx context.Context, cmd wire.Enable) error {
 	// What can fail comes first: then nothing has been enabled.
-	metadata := c.annotations == nil && slices.Contains(cmd.Capabilities, "METADATA")
+	metadata := slices.Contains(cmd.Capabilities, "METADATA") && (c.annotations == nil || !c.annotations.enabled)
 	if metadata {
 		if err := c.enableMetadata(ctx); err != nil {
 			return c.fail("ENABLE", err)

@@ -24,6 +24,9 @@ type mailbox struct {
 	saved    imapnum.Set // the result of SEARCH RETURN (SAVE) (RFC 5182)
 	watch    *watch
 	modSeqs  modSeqs
+	own      ownMessages
+	// unfetched are new messages of which NOTIFY's items are still to be told.
+	unfetched imapnum.Set
 }
 
 // leave closes the selected mailbox without a word.
@@ -68,19 +71,37 @@ func (c *Conn) pull(ctx context.Context, all bool) error {
 // tell tells the client what the view has for it; expunges only where the
 // command that is under way allows them.
 func (c *Conn) tell(expunges bool) {
+	if !c.tellsMessages() {
+		c.tellOwn(expunges)
+		return
+	}
 	v := c.box.view
 	if expunges {
 		c.tellExpunges()
 	}
-	for _, s := range v.TellFlags() {
-		c.tellState(s)
+	if c.tellsFlags() {
+		for _, s := range v.TellFlags() {
+			c.tellState(s)
+		}
+	} else {
+		v.Withhold()
 	}
 	c.tellFresh()
 }
 
-// tellFresh tells that there are new messages, which is allowed at any time.
+// tellFresh tells that there are new messages, which is allowed at any time. A
+// client that does not want to know is told if some are its own.
 func (c *Conn) tellFresh() {
-	if v := c.box.view; v.TellFresh() {
+	v, own := c.box.view, c.box.own.added
+	fresh := v.Fresh()
+	if !c.tellsMessages() && own.Intersect(fresh).Empty() {
+		return
+	}
+	if v.TellFresh() {
+		c.box.own.added = imapnum.Set{}
+		if c.notify != nil && c.notify.selected.fetch != nil {
+			c.box.unfetched = c.box.unfetched.Union(fresh.Subtract(own))
+		}
 		c.w.Untagged(v.Count(), " EXISTS")
 		if !c.rev2 {
 			c.w.Untagged("0 RECENT")
@@ -88,8 +109,15 @@ func (c *Conn) tellFresh() {
 	}
 }
 
+// tellExpunges tells of expunges, which the command under way must allow. A
+// client that does not want to know is told of its own.
 func (c *Conn) tellExpunges() {
-	uids, seqs := c.box.view.TellExpunges()
+	some := c.box.view.Gone()
+	if !c.tellsMessages() {
+		some = c.box.own.removed
+	}
+	c.box.own.removed = imapnum.Set{}
+	uids, seqs := c.box.view.TellExpungesOf(some)
 	if uids.Empty() {
 		return
 	}

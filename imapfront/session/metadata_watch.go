@@ -13,10 +13,11 @@ import (
 // what has changed is found by comparing what there was with what there is; that
 // is read only when storage says that anything has changed.
 type annotations struct {
-	watch  *watch
-	stale  bool   // reading has failed: try again with the next command
-	modSeq uint64 // of the last change that is known
-	known  map[annotation]uint64
+	watch   *watch
+	enabled bool   // by ENABLE; else NOTIFY asks for them
+	stale   bool   // reading has failed: try again with the next command
+	modSeq  uint64 // of the last change that is known
+	known   map[annotation]uint64
 }
 
 // annotation names one; its value in annotations.known is the modseq under which
@@ -26,8 +27,19 @@ type annotation struct {
 	name    string
 }
 
-// enableMetadata begins to tell the client of changes.
+// enableMetadata is ENABLE METADATA.
 func (c *Conn) enableMetadata(ctx context.Context) error {
+	if c.annotations == nil {
+		if err := c.watchMetadata(ctx); err != nil {
+			return err
+		}
+	}
+	c.annotations.enabled = true
+	return nil
+}
+
+// watchMetadata begins to tell the client of changes.
+func (c *Conn) watchMetadata(ctx context.Context) error {
 	resp, err := c.store.Metadata(ctx, &pb.GetMetadataRequest{All: true, NamesOnly: true}, true)
 	if err != nil {
 		return err
@@ -128,7 +140,7 @@ func (c *Conn) pullMetadata(ctx context.Context, all bool, own func(annotation, 
 	}
 	a.modSeq, a.known = resp.GetModSeq(), now
 	for _, id := range slices.Sorted(maps.Keys(changed)) {
-		if name, exists := names[id]; exists {
+		if name, exists := names[id]; exists && c.wantsAnnotations(name) {
 			slices.Sort(changed[id])
 			c.w.MetadataChanged(name, changed[id])
 		}

@@ -13,131 +13,87 @@ import (
 )
 
 // search is SEARCH and UID SEARCH (RFC 9051, 6.4.4; RFC 4731; RFC 5182; RFC
-// 7162, 3.1.5). Criteria are evaluated on the storage node, next to the mail;
-// message sequence numbers are the session's own and are translated here.
+// 7162, 3.1.5; RFC 9394, 3.1). Criteria are evaluated on the storage node, next
+// to the mail; message sequence numbers are the session's own and are translated
+// here.
 func (c *Conn) search(ctx context.Context, cmd wire.Search) error {
 	ret := cmd.Return
-	decode, ok := decoder(cmd.Charset)
-	if !ok {
-		c.unsave(ret)
-		return c.no("BADCHARSET (US-ASCII UTF-8)", "unknown charset")
+	req, err := c.criteria(ctx, "SEARCH", cmd.Charset, cmd.Key, ret)
+	if req == nil {
+		return err
 	}
-	// A SEARCH is asked for what there is: all that has been acknowledged.
-	if err := c.pull(ctx, true); err != nil {
-		c.unsave(ret)
-		return c.boxFailed("SEARCH", err)
-	}
-	c.tellFresh()
-	t := &translator{c: c, decode: decode}
-	key := t.key(cmd.Key)
-	if t.modSeq {
-		c.enableCondstore()
-	}
-	if t.err != "" {
-		c.unsave(ret)
-		return c.bad("", t.err)
-	}
-	shown := c.box.view.UIDs().Subtract(c.box.view.Gone())
-	res, err := c.box.store.Search(ctx, &pb.SearchRequest{MailboxId: c.box.id, Key: key, Within: packed(shown)})
+	res, err := c.box.store.Search(ctx, req)
 	if err != nil {
 		c.unsave(ret)
 		return c.boxFailed("SEARCH", err)
 	}
-	uids := unpacked(res.GetUids()).Intersect(shown)
-	c.tellFound(cmd, uids, res, t.modSeq)
+	f := foundOf(res, ret)
+	c.tellFound(cmd, f)
 	if ret != nil && ret.Save {
-		c.box.saved = savedOf(ret, uids)
+		c.box.saved = f.saved(ret)
 	}
 	c.tell(mayExpunge(cmd.UID && !keyNamesNumbers(cmd.Key))) // RFC 7162, 3.2.10.2
 	return c.ok("", "SEARCH done")
 }
 
-// unsave empties the saved result, as a failed SEARCH with SAVE does (RFC 5182,
-// 2.1).
+// criteria brings the view up to date and translates what SEARCH, SORT and THREAD
+// look for in it. The request is nil if the command has been answered.
+func (c *Conn) criteria(ctx context.Context, what, charset string, key wire.SearchKey, ret *wire.SearchReturn) (*pb.SearchRequest, error) {
+	decode, ok := decoder(charset)
+	if !ok {
+		c.unsave(ret)
+		return nil, c.no("BADCHARSET (US-ASCII UTF-8)", "unknown charset")
+	}
+	// They are asked for what there is: all that has been acknowledged.
+	if err := c.pull(ctx, true); err != nil {
+		c.unsave(ret)
+		return nil, c.boxFailed(what, err)
+	}
+	c.tellFresh()
+	t := &translator{c: c, decode: decode}
+	req := &pb.SearchRequest{MailboxId: c.box.id, Key: t.key(key), Part: partOf(ret)}
+	if t.err != "" {
+		return nil, c.bad("", t.err)
+	}
+	if t.modSeq {
+		c.enableCondstore() // RFC 7162, 3.1
+	}
+	req.Within = packed(c.box.view.UIDs().Subtract(c.box.view.Gone()))
+	return req, nil
+}
+
+// unsave empties the saved result, as a SEARCH with SAVE does that is answered
+// NO; BAD leaves it as it is (RFC 5182, 2.1).
 func (c *Conn) unsave(ret *wire.SearchReturn) {
 	if ret != nil && ret.Save {
 		c.box.saved = imapnum.Set{}
 	}
 }
 
-// savedOf is what SAVE keeps: only the messages told of with MIN or MAX, unless
-// all are asked for too (RFC 5182, 2.4).
-func savedOf(ret *wire.SearchReturn, uids imapnum.Set) imapnum.Set {
-	if !ret.Min && !ret.Max || ret.All || ret.Count {
-		return uids
-	}
-	var keep []imapnum.UID
-	if ret.Min {
-		keep = append(keep, uids.Min())
-	}
-	if ret.Max {
-		keep = append(keep, uids.Max())
-	}
-	return imapnum.SetOf(keep...)
-}
-
 // tellFound prints the result: as SEARCH, or as ESEARCH if the client asked for
 // it or has enabled IMAP4rev2.
-func (c *Conn) tellFound(cmd wire.Search, uids imapnum.Set, res *pb.SearchResponse, modSeq bool) {
-	nums := uids
-	if !cmd.UID {
-		nums = c.box.view.SeqNums(uids)
+func (c *Conn) tellFound(cmd wire.Search, f found) {
+	numbers := func(uids imapnum.Set) imapnum.Set {
+		if cmd.UID {
+			return uids
+		}
+		return c.box.view.SeqNums(uids)
 	}
 	ret := cmd.Return
 	if ret == nil && c.rev2 {
 		ret = &wire.SearchReturn{All: true}
 	}
-	if ret == nil {
-		c.w.Raw("* SEARCH")
-		for n := range nums.All() {
-			c.w.Raw(" ", uint32(n))
-		}
-		if modSeq && !uids.Empty() {
-			c.w.Raw(" (MODSEQ ", res.GetHighestModSeq(), ")")
-		}
-		c.w.CRLF()
-		return
-	}
-	if *ret == (wire.SearchReturn{Save: true}) {
-		return // RFC 5182, 2.1: SAVE alone suppresses the response
-	}
-	c.w.Raw(`* ESEARCH (TAG `).String(c.tag).Raw(")")
-	if cmd.UID {
-		c.w.Raw(" UID")
-	}
-	if !nums.Empty() {
-		if ret.Min {
-			c.w.Raw(" MIN ", uint32(nums.Min()))
-		}
-		if ret.Max {
-			c.w.Raw(" MAX ", uint32(nums.Max()))
-		}
-		if ret.All {
-			c.w.Raw(" ALL ", nums.String())
-		}
-	}
-	if ret.Count {
-		c.w.Raw(" COUNT ", nums.Len())
-	}
-	if modSeq && !nums.Empty() {
-		c.w.Raw(" MODSEQ ", foundModSeq(ret, res))
-	}
-	c.w.CRLF()
-}
-
-// foundModSeq is the MODSEQ of what is told: of the least or the greatest
-// message, the higher of both, or the highest of all (RFC 4731, 3.2; RFC 7162,
-// 3.1.10).
-func foundModSeq(ret *wire.SearchReturn, res *pb.SearchResponse) uint64 {
 	switch {
-	case ret.All || ret.Count || ret.Save && !ret.Min && !ret.Max:
-		return res.GetHighestModSeq()
-	case ret.Min && ret.Max:
-		return max(res.GetFirstModSeq(), res.GetLastModSeq())
-	case ret.Min:
-		return res.GetFirstModSeq()
+	case ret == nil:
+		c.w.Search(numbers(f.uids), f.modSeq)
+	case *ret == (wire.SearchReturn{Save: true}):
+		// RFC 5182, 2.1: SAVE alone suppresses the response.
+	default:
+		c.w.ESearch(wire.ESearchResult{
+			Tag: c.tag, UID: cmd.UID, Return: *ret,
+			Found: numbers(f.uids).Ranges(), Partial: numbers(f.part).Ranges(), ModSeq: f.modSeq,
+		})
 	}
-	return res.GetLastModSeq()
 }
 
 // decoder returns how search strings become UTF-8.
@@ -182,12 +138,43 @@ func (t *translator) text(s string) string {
 	return text
 }
 
+// uids translates a sequence-set. Numbers that no message has match none: to name
+// them is no mistake in a search (RFC 7377, 2).
 func (t *translator) uids(set wire.NumSet, uid bool) *pb.SearchKey {
-	uids, err := t.c.resolve(set, uid)
-	if err != nil {
-		t.err = err.Error()
+	box := t.c.box
+	var uids imapnum.Set
+	switch {
+	case set.Saved:
+		uids = box.saved
+	case uid:
+		uids = uidsOf(set, uint32(box.view.UIDs().Max()))
+	default:
+		var b imapnum.SetBuilder // within the view: what lies between is none of it
+		for _, r := range uidsOf(set, box.view.Count()).Ranges() {
+			if last := box.view.Count(); uint32(r.First) <= last {
+				b.AddRange(box.view.UID(imapnum.SeqNum(r.First)), box.view.UID(imapnum.SeqNum(min(uint32(r.Last), last))))
+			}
+		}
+		uids = b.Set()
 	}
 	return &pb.SearchKey{Key: &pb.SearchKey_Uids{Uids: packed(uids)}}
+}
+
+// uidsOf returns the numbers that a sequence-set names if last is the greatest in
+// use; 0: none is.
+func uidsOf(set wire.NumSet, last uint32) imapnum.Set {
+	ranges := make([]imapnum.Range, 0, len(set.Ranges))
+	for _, r := range set.Ranges {
+		first, end := r.Start, r.Stop
+		if first == 0 {
+			first = last
+		}
+		if end == 0 {
+			end = last
+		}
+		ranges = append(ranges, imapnum.Range{First: imapnum.UID(min(first, end)), Last: imapnum.UID(max(first, end))})
+	}
+	return imapnum.SetOfRanges(ranges)
 }
 
 func not(k *pb.SearchKey) *pb.SearchKey { return &pb.SearchKey{Key: &pb.SearchKey_Not{Not: k}} }

@@ -20,6 +20,10 @@ func namesNumbers(cmd wire.Command) bool {
 		return !cmd.UID
 	case wire.Search:
 		return !cmd.UID || keyNamesNumbers(cmd.Key)
+	case wire.Sort:
+		return !cmd.UID || keyNamesNumbers(cmd.Key)
+	case wire.Thread:
+		return !cmd.UID || keyNamesNumbers(cmd.Key)
 	case wire.Select:
 		return cmd.QResync != nil && len(cmd.QResync.MatchSeqs) > 0
 	}

@@ -39,6 +39,8 @@ type View struct {
 	gone  imapnum.Set // told of, and expunged since
 	fresh imapnum.Set // not told of yet
 	flags map[imapnum.UID]*pb.MessageState
+	// withheld: flags above told have been left out.
+	withheld bool
 }
 
 // New returns the view of a mailbox as it was opened: everything in it is told.
@@ -143,7 +145,7 @@ func (v *View) Take(changed []*pb.MessageState, vanished imapnum.Set, modSeq ima
 // Pending reports whether there is anything to tell; expunges count only if
 // they may be told.
 func (v *View) Pending(expunges bool) bool {
-	return !v.fresh.Empty() || len(v.flags) > 0 || expunges && !v.gone.Empty()
+	return v.withheld || !v.fresh.Empty() || len(v.flags) > 0 || expunges && !v.gone.Empty()
 }
 
 // PendingFlags returns the messages whose flags are to be told.
@@ -162,7 +164,13 @@ func (v *View) Gone() imapnum.Set { return v.gone }
 // UIDs, and their sequence numbers as EXPUNGE tells them: each in the numbering
 // that the ones before it have left.
 func (v *View) TellExpunges() (uids imapnum.Set, seqs []imapnum.SeqNum) {
-	uids = v.gone
+	return v.TellExpungesOf(v.gone)
+}
+
+// TellExpungesOf does so for some of the messages; those of them that are not
+// expunged are passed over.
+func (v *View) TellExpungesOf(some imapnum.Set) (uids imapnum.Set, seqs []imapnum.SeqNum) {
+	uids = v.gone.Intersect(some)
 	if uids.Empty() {
 		v.settle()
 		return uids, nil
@@ -176,7 +184,7 @@ func (v *View) TellExpunges() (uids imapnum.Set, seqs []imapnum.SeqNum) {
 		n += imapnum.SeqNum(r.Len())
 	}
 	v.setUIDs(v.uids.Subtract(uids))
-	v.gone = imapnum.Set{}
+	v.gone = v.gone.Subtract(uids)
 	v.settle()
 	return uids, seqs
 }
@@ -214,9 +222,34 @@ func (v *View) TellFresh() bool {
 	return true
 }
 
+// Fresh returns the new messages, which the session does not know yet.
+func (v *View) Fresh() imapnum.Set { return v.fresh }
+
+// Withhold gives up telling of flags, for a session that does not want to know.
+// Told stays where it is from then on: what is left out can be had again.
+func (v *View) Withhold() {
+	v.withheld = v.withheld || len(v.flags) > 0
+	v.flags = nil
+	v.settle()
+}
+
+// WithheldOne notes that flags which Drop has returned are not told either.
+func (v *View) WithheldOne() { v.withheld = true }
+
+// Withheld reports whether flags have been left out.
+func (v *View) Withheld() bool { return v.withheld }
+
+// Recall goes back to Told, if flags have been left out, to take in again what
+// has changed since.
+func (v *View) Recall() {
+	if v.withheld {
+		v.withheld, v.taken = false, v.told
+	}
+}
+
 // settle moves told up once nothing is held back.
 func (v *View) settle() {
-	if v.gone.Empty() && v.fresh.Empty() && len(v.flags) == 0 {
+	if !v.withheld && v.gone.Empty() && v.fresh.Empty() && len(v.flags) == 0 {
 		v.told = v.taken
 	}
 }

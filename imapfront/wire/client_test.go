@@ -115,7 +115,7 @@ func TestListStatusSearchWithGoIMAPClient(t *testing.T) {
 		case wire.Status:
 			w.MailboxStatus(cmd.Mailbox, []wire.StatusValue{{Item: "UIDNEXT", Number: 5}, {Item: "HIGHESTMODSEQ", Number: 77}})
 		case wire.Search:
-			w.ESearch(wire.ESearchResult{Tag: tag, UID: cmd.UID, Return: *cmd.Return, Found: imapnum.SetOf(3, 4, 5, 9), ModSeq: 8})
+			w.ESearch(wire.ESearchResult{Tag: tag, UID: cmd.UID, Return: *cmd.Return, Found: imapnum.SetOf(3, 4, 5, 9).Ranges(), ModSeq: 8})
 		}
 	})
 	list, err := c.List("", "*", &imap.ListOptions{SelectRecursiveMatch: true, SelectSubscribed: true, ReturnStatus: &imap.StatusOptions{NumMessages: true}}).Collect()

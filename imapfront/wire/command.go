@@ -165,9 +165,12 @@ type Search struct {
 // SearchReturn is RETURN (...); nil: an old-style SEARCH. "RETURN ()" is All.
 type SearchReturn struct {
 	Min, Max, All, Count, Save bool
+	// Partial and All exclude each other (RFC 9394, 3.1).
+	Partial PartialRange
 }
 
-// Fetch is FETCH and UID FETCH (RFC 9051, 6.4.5; RFC 7162, 3.1.4 and 3.2.6).
+// Fetch is FETCH and UID FETCH (RFC 9051, 6.4.5; RFC 7162, 3.1.4 and 3.2.6; RFC
+// 9394, 3.3).
 // Macros are expanded.
 type Fetch struct {
 	UID          bool
@@ -175,6 +178,7 @@ type Fetch struct {
 	Items        []FetchItem
 	ChangedSince *uint64
 	Vanished     bool
+	Partial      PartialRange // RFC 9394, 3.3
 }
 
 // FetchItem is one data item of FETCH.

@@ -224,7 +224,7 @@ func TestSearch_RFC9051_6_4_4(t *testing.T) {
 	}
 	check(t, map[string]Command{
 		"search return () all":                    Search{Return: &SearchReturn{All: true}, Key: SearchAll{}}, // RFC 4731, 3.1
-		"search return (max all count all) 1":     Search{Return: &SearchReturn{Max: true, All: true, Count: true}, Key: SearchNums{nums(1, 1)}},
+		"search return (max all count max) 1":     Search{Return: &SearchReturn{Max: true, All: true, Count: true}, Key: SearchNums{nums(1, 1)}},
 		"search charset \"iso-8859-1\" subject x": Search{Charset: "ISO-8859-1", Key: SearchHeader{"Subject", "x"}},
 	})
 }

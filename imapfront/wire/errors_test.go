@@ -39,7 +39,11 @@ func TestSyntaxErrors_RFC9051_9(t *testing.T) {
 			"a select x (qresync (1 1 1:5 ()))", "a select x (qresync (1 1 (1)))", "a select x (qresync (1 1 1 (1 1) 1))",
 			// search
 			"a search", "a search bogus", "a search (seen", "a search ()", "a search not", "a search or seen", "a search seen  seen", "a search charset utf-8",
-			"a search return (bogus) all", "a search return all", "a search before yesterday", "a search on 30-Feb-2024", "a search on \"1-Jan-2024",
+			"a search return (bogus) all", "a search return (all all) all",
+			"a search return (partial) all", "a search return (partial 1) all", "a search return (partial 0:1) all", "a search return (partial 1:*) all",
+			"a search return (partial 1:4294967296) all", "a search return (partial -1:2) all", "a search return (partial 1:-2) all",
+			"a search return (partial 1:2 partial 3:4) all", "a search return (partial 1:2 all) all", "a search return (partial (1:2)) all",
+			"a fetch 1 uid (partial)", "a fetch 1 uid (partial 1:2 partial 1:2)", "a fetch 1 uid (partial 5)", "a fetch 1 uid (partial -0:-1)", "a search return all", "a search before yesterday", "a search on 30-Feb-2024", "a search on \"1-Jan-2024",
 			"a search larger x", "a search older 0", "a search uid seen", "a search keyword (a)", "a search modseq x", "a search modseq \"/x/a\" all 1",
 			"a search modseq \"/flags/a\" 1", "a search header a",
 			"a search " + strings.Repeat("(", 60) + "all", "a search " + strings.Repeat("not ", 60) + "all", "a search " + strings.Repeat("1 ", 1000) + "1",

@@ -125,13 +125,15 @@ func FuzzReadCommand(f *testing.F) {
 		"a login bob {3}\r\nabc\r\n", "a uid fetch 1:* (flags body.peek[1.2.header.fields (a b)]<1.2>) (changedsince 5 vanished)\r\n",
 		"a append x (\\Seen) {3+}\r\nabc (a) {1}\r\nx\r\n", "a search or (not seen) uid 1:* since 1-Jan-2020\r\n",
 		"a select x (qresync (1 2 3:4 (1 2)))\r\n", "a list (subscribed) \"\" (a b) return (status (messages))\r\n",
-		"a store 1 (unchangedsince 5) +flags.silent (a \\Seen)\r\n", "a id (\"a\" NIL)\r\n", "a replace * x (\\Seen) \" 1-Jan-2020 00:00:00 +0100\" {3+}\r\nabc\r\na uid replace 7 x {1}\r\n", "a append x utf8 (~{1+}\r\na)\r\n",
+		"a store 1 (unchangedsince 5) +flags.silent (a \\Seen)\r\n", "a uid sort return (min all) (reverse date subject) utf-8 modseq 3\r\na thread references utf-8 all\r\n", "a id (\"a\" NIL)\r\n", "a replace * x (\\Seen) \" 1-Jan-2020 00:00:00 +0100\" {3+}\r\nabc\r\na uid replace 7 x {1}\r\n", "a append x utf8 (~{1+}\r\na)\r\n",
 		"a bogus {6+}\r\nx y\r\nz {1+}\r\nq\r\nb noop\r\n", "a authenticate plain AGEAYg==\r\n", "a create &AOQ- (use (\\Sent))\r\n",
 		"a append x \" 1-Jan-2020 00:00:00 +0100\" {2000+}\r\n", "a search return (save) charset x modseq \"/flags/\\\\a\" all 5\r\n",
 		"\x16\x03\x01\x00", "a compress deflate\r\na enable x y\r\na status x (messages)\r\na copy $ y\r\na uid move 1,2:* y\r\na rename a b\r\na uid expunge 5\r\n",
 		"a fetch 1 (binary.peek[1]<0.5> binary.size[2] rfc822.text preview (lazy))\r\n",
 		"a setquota \"\" (STORAGE 5 Message 9223372036854775807)\r\na getquotaroot {3+}\r\na&-\r\na getquota x\r\na setquota {2+}\r\n!x ()\r\n",
 		"a setmetadata INBOX (/private/a ~{2+}\r\n\x00x /shared/b NIL /private/c {3+}\r\nabc)\r\n",
+		"a notify set status (selected (MessageNew (uid body.peek[1]) MessageExpunge FlagChange)) (subtree (a {1}\r\nb) (MailboxName X-y))\r\nb notify none\r\n",
+		"a uid search return (partial -1:-500 min save) $ 1:*\r\na uid fetch 1:* (flags) (partial 3:1 changedsince 5)\r\n",
 		"a getmetadata (depth infinity maxsize 5) \"\" (/private /shared/comment)\r\na list \"\" * return (metadata (/private/a))\r\n",
 	} {
 		f.Add([]byte(s), []byte{}, false)

@@ -52,7 +52,7 @@ func knownCommand(name string) bool {
 	case "ID", "LOGIN", "AUTHENTICATE", "ENABLE", "SELECT", "EXAMINE", "CREATE", "DELETE", "RENAME", "SUBSCRIBE",
 		"UNSUBSCRIBE", "LIST", "LSUB", "STATUS", "APPEND", "SEARCH", "UID SEARCH", "FETCH", "UID FETCH", "STORE",
 		"UID STORE", "GETMETADATA", "SETMETADATA", "GETQUOTA", "GETQUOTAROOT", "SETQUOTA", "COPY", "UID COPY", "MOVE", "UID MOVE", "UID EXPUNGE",
-		"REPLACE", "UID REPLACE", "COMPRESS":
+		"REPLACE", "UID REPLACE", "NOTIFY", "SORT", "UID SORT", "THREAD", "UID THREAD", "COMPRESS":
 		return true
 	}
 	return false
@@ -64,6 +64,10 @@ func (p *parser) arguments(name string) Command {
 	switch short {
 	case "SEARCH":
 		return p.search(uid)
+	case "SORT":
+		return p.sort(uid)
+	case "THREAD":
+		return p.thread(uid)
 	case "FETCH":
 		return p.fetch(uid)
 	case "STORE":
@@ -103,6 +107,8 @@ func (p *parser) arguments(name string) Command {
 		return Login{User: user, Password: p.astring()}
 	case "AUTHENTICATE":
 		return p.authenticate()
+	case "NOTIFY":
+		return p.notify()
 	case "ENABLE":
 		e := Enable{Capabilities: []string{p.atom()}}
 		for p.more() && p.try(' ') {

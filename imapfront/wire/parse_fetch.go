@@ -3,7 +3,7 @@ package wire
 import "strings"
 
 // fetch parses FETCH (RFC 9051, 6.4.5) with its modifiers (RFC 7162, 3.1.4.1 and
-// 3.2.6).
+// 3.2.6; RFC 9394, 4).
 func (p *parser) fetch(uid bool) Command {
 	f := Fetch{UID: uid, Set: p.numSet()}
 	p.sp()
@@ -19,6 +19,9 @@ func (p *parser) fetch(uid bool) Command {
 				p.sp()
 				n := p.nzModSeq()
 				f.ChangedSince = &n
+			case name == "PARTIAL" && f.Partial == PartialRange{}:
+				p.sp()
+				f.Partial = p.partialRange()
 			case name == "VANISHED" && !f.Vanished:
 				f.Vanished = true
 			default:

@@ -28,6 +28,7 @@ func (p *parser) search(uid bool) Command {
 
 func (p *parser) searchReturn() *SearchReturn {
 	r := &SearchReturn{}
+	lists := 0
 	p.list0(func() {
 		switch p.atom() {
 		case "MIN":
@@ -36,6 +37,11 @@ func (p *parser) searchReturn() *SearchReturn {
 			r.Max = true
 		case "ALL":
 			r.All = true
+			lists++
+		case "PARTIAL":
+			p.sp()
+			r.Partial = p.partialRange()
+			lists++
 		case "COUNT":
 			r.Count = true
 		case "SAVE":
@@ -44,6 +50,9 @@ func (p *parser) searchReturn() *SearchReturn {
 			p.fail("unknown return option")
 		}
 	})
+	if lists > 1 {
+		p.fail("want one PARTIAL or one ALL") // RFC 9394, 3.1
+	}
 	if *r == (SearchReturn{}) {
 		r.All = true // RFC 4731, 3.1: RETURN () is RETURN (ALL)
 	}

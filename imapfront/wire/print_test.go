@@ -90,6 +90,15 @@ func (p *printer) command(cmd Command) {
 		p.WriteString(strings.ToLower(strings.TrimPrefix(fmt.Sprintf("%T", c), "wire.")))
 	case SetMetadata, GetMetadata:
 		p.metadata(c)
+	case Sort:
+		p.sort(c)
+	case Thread:
+		p.uid(c.UID)
+		p.words("thread", c.Algorithm)
+		p.WriteByte(' ')
+		p.str(c.Charset)
+		p.WriteByte(' ')
+		p.searchKeys(c.Key)
 	case GetQuota, GetQuotaRoot, SetQuota:
 		p.quota(c)
 	case ID:
@@ -164,6 +173,8 @@ func (p *printer) messageCommand(cmd Command) {
 		}
 	case Search:
 		p.search(c)
+	case Notify:
+		p.notify(c)
 	case Fetch:
 		p.fetch(c)
 	case Store:
@@ -345,6 +356,9 @@ func (p *printer) fetch(c Fetch) {
 	if c.Vanished {
 		mods = append(mods, "vanished")
 	}
+	if c.Partial.First != 0 {
+		mods = append(mods, "partial "+partialText(c.Partial))
+	}
 	if mods != nil {
 		p.WriteByte(' ')
 		p.wordList(mods)
@@ -390,23 +404,35 @@ func (p *printer) fetchItem(item FetchItem) {
 func (p *printer) search(c Search) {
 	p.uid(c.UID)
 	p.WriteString("search ")
-	if r := c.Return; r != nil {
-		var opts []string
-		for name, on := range map[string]bool{"min": r.Min, "max": r.Max, "all": r.All, "count": r.Count, "save": r.Save} {
-			if on {
-				opts = append(opts, name)
-			}
-		}
-		p.WriteString("return ")
-		p.wordList(opts)
-		p.WriteByte(' ')
-	}
+	p.searchReturn(c.Return)
 	if c.Charset != "" {
 		p.WriteString("charset ")
 		p.str(c.Charset)
 		p.WriteByte(' ')
 	}
-	if and, ok := c.Key.(SearchAnd); ok {
+	p.searchKeys(c.Key)
+}
+
+func (p *printer) searchReturn(r *SearchReturn) {
+	if r == nil {
+		return
+	}
+	var opts []string
+	for name, on := range map[string]bool{"min": r.Min, "max": r.Max, "all": r.All, "count": r.Count, "save": r.Save} {
+		if on {
+			opts = append(opts, name)
+		}
+	}
+	if r.Partial.First != 0 {
+		opts = append(opts, "partial "+partialText(r.Partial))
+	}
+	p.WriteString("return ")
+	p.wordList(opts)
+	p.WriteByte(' ')
+}
+
+func (p *printer) searchKeys(key SearchKey) {
+	if and, ok := key.(SearchAnd); ok {
 		for i, k := range and {
 			if i > 0 {
 				p.WriteByte(' ')
@@ -415,7 +441,30 @@ func (p *printer) search(c Search) {
 		}
 		return
 	}
-	p.searchKey(c.Key)
+	p.searchKey(key)
+}
+
+func (p *printer) sort(c Sort) {
+	p.uid(c.UID)
+	p.WriteString("sort ")
+	p.searchReturn(c.Return)
+	p.list(len(c.Keys), func(i int) {
+		if c.Keys[i].Reverse {
+			p.WriteString("reverse ")
+		}
+		p.WriteString(c.Keys[i].Name)
+	})
+	p.WriteByte(' ')
+	p.str(c.Charset)
+	p.WriteByte(' ')
+	p.searchKeys(c.Key)
+}
+
+func partialText(r PartialRange) string {
+	if r.FromEnd {
+		return fmt.Sprintf("-%d:-%d", r.First, r.Last)
+	}
+	return fmt.Sprintf("%d:%d", r.First, r.Last)
 }
 
 func (p *printer) searchKey(k SearchKey) {
@@ -509,5 +558,47 @@ func (p *printer) numberKey(k SearchKey) {
 		p.str(k.ID)
 	default:
 		fmt.Fprintf(p, "<%T>", k)
+	}
+}
+
+func (p *printer) notify(c Notify) {
+	if c.Groups == nil {
+		p.words("NOTIFY", "NONE")
+		return
+	}
+	p.words("NOTIFY", "SET")
+	if c.Status {
+		p.words("", "STATUS")
+	}
+	for _, g := range c.Groups {
+		p.words("", "("+g.Filter, "")
+		if g.Mailboxes != nil {
+			p.list(len(g.Mailboxes), func(i int) { p.mailbox(g.Mailboxes[i]) })
+			p.words("", "")
+		}
+		var names []string
+		for name, on := range map[string]bool{
+			"MessageExpunge": g.Events.Message, "FlagChange": g.Events.FlagChange, "AnnotationChange": g.Events.AnnotationChange,
+			"MailboxName": g.Events.MailboxName, "SubscriptionChange": g.Events.SubscriptionChange,
+			"MailboxMetadataChange": g.Events.MailboxMetadata, "ServerMetadataChange": g.Events.ServerMetadata,
+		} {
+			if on {
+				names = append(names, name)
+			}
+		}
+		names = append(names, g.Events.Unknown...)
+		if g.Events.Message {
+			names = append(names, "MessageNew") // last: the items follow
+		}
+		if names == nil {
+			p.words("NONE)")
+			continue
+		}
+		p.words("(" + strings.Join(names, " "))
+		if g.Events.Fetch != nil {
+			p.words("", "")
+			p.list(len(g.Events.Fetch), func(i int) { p.fetchItem(g.Events.Fetch[i]) })
+		}
+		p.words("))")
 	}
 }

@@ -125,8 +125,11 @@ func (w *Writer) Vanished(uids imapnum.Set, earlier bool) {
 
 // Set prints a set of UIDs or of sequence numbers, which must not be empty. It
 // is not held in memory as a whole.
-func (w *Writer) Set(s imapnum.Set) *Writer {
-	for i, r := range s.Ranges() {
+func (w *Writer) Set(s imapnum.Set) *Writer { return w.Ranges(s.Ranges()) }
+
+// Ranges prints ranges as a sequence-set, in their order. There must be one.
+func (w *Writer) Ranges(ranges []imapnum.Range) *Writer {
+	for i, r := range ranges {
 		if i > 0 {
 			w.Raw(",")
 		}
@@ -150,46 +153,6 @@ func (w *Writer) Search(nums imapnum.Set, modSeq uint64) {
 	}
 	if modSeq != 0 && !nums.Empty() {
 		w.Raw(" (MODSEQ ", modSeq, ")")
-	}
-	w.CRLF()
-}
-
-// ESearchResult is what an ESEARCH response tells (RFC 9051, 7.3.4; RFC 4731,
-// 3.1). Min, Max and All are left out if nothing was found.
-type ESearchResult struct {
-	// Tag of the SEARCH; UID: the numbers are UIDs.
-	Tag string
-	UID bool
-	// Return says which of the results are told.
-	Return SearchReturn
-	// Found is all messages found.
-	Found imapnum.Set
-	// ModSeq is the highest of those that are told of (RFC 7162, 3.1.10); 0: not told.
-	ModSeq uint64
-}
-
-// ESearch prints an ESEARCH response.
-func (w *Writer) ESearch(e ESearchResult) {
-	w.Raw("* ESEARCH (TAG ").String(e.Tag).Raw(")")
-	if e.UID {
-		w.Raw(" UID")
-	}
-	if !e.Found.Empty() {
-		if e.Return.Min {
-			w.Raw(" MIN ", uint32(e.Found.Min()))
-		}
-		if e.Return.Max {
-			w.Raw(" MAX ", uint32(e.Found.Max()))
-		}
-		if e.Return.All {
-			w.Raw(" ALL ").Set(e.Found)
-		}
-	}
-	if e.Return.Count {
-		w.Raw(" COUNT ", e.Found.Len())
-	}
-	if e.ModSeq != 0 && !e.Found.Empty() {
-		w.Raw(" MODSEQ ", e.ModSeq)
 	}
 	w.CRLF()
 }

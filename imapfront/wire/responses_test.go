@@ -48,13 +48,25 @@ func TestResponses_RFC9051_7(t *testing.T) {
 		"* SEARCH 1 2 3 7\r\n":            func(w *Writer) { w.Search(set, 0) },
 		"* SEARCH 1 2 3 7 (MODSEQ 9)\r\n": func(w *Writer) { w.Search(set, 9) },
 		"* ESEARCH (TAG \"a\")\r\n": func(w *Writer) {
-			w.ESearch(ESearchResult{Tag: "a", Return: SearchReturn{Min: true, All: true}, ModSeq: 5})
+			w.ESearch(ESearchResult{Tag: "a", Return: SearchReturn{Min: true, All: true}})
 		},
 		"* ESEARCH (TAG \"a\") UID COUNT 0\r\n": func(w *Writer) {
 			w.ESearch(ESearchResult{Tag: "a", UID: true, Return: SearchReturn{Max: true, Count: true}})
 		},
 		"* ESEARCH (TAG \"a\") UID MIN 1 MAX 7 ALL 1:3,7 COUNT 4 MODSEQ 9\r\n": func(w *Writer) {
-			w.ESearch(ESearchResult{Tag: "a", UID: true, Return: SearchReturn{Min: true, Max: true, All: true, Count: true}, Found: set, ModSeq: 9})
+			w.ESearch(ESearchResult{Tag: "a", UID: true, Return: SearchReturn{Min: true, Max: true, All: true, Count: true}, Found: set.Ranges(), ModSeq: 9})
+		},
+		"* ESEARCH (TAG \"a\") ALL 7,1:3\r\n": func(w *Writer) { // RFC 5267, 3.2: in the order asked for
+			w.ESearch(ESearchResult{Tag: "a", Return: SearchReturn{All: true}, Found: []imapnum.Range{{First: 7, Last: 7}, {First: 1, Last: 3}}})
+		},
+		"* ESEARCH (TAG \"a\") PARTIAL (3:2 2:3)\r\n": func(w *Writer) { // RFC 9394, 4
+			w.ESearch(ESearchResult{Tag: "a", Return: SearchReturn{Partial: PartialRange{First: 3, Last: 2}}, Partial: []imapnum.Range{{First: 2, Last: 3}}})
+		},
+		"* ESEARCH (TAG \"a\") PARTIAL (-1:-9 NIL)\r\n": func(w *Writer) {
+			w.ESearch(ESearchResult{Tag: "a", Return: SearchReturn{Partial: PartialRange{First: 1, Last: 9, FromEnd: true}}})
+		},
+		"* ESEARCH (TAG \"a\" MAILBOX \"x y\" UIDVALIDITY 4) UID COUNT 4\r\n": func(w *Writer) { // RFC 7377, 2.1
+			w.ESearch(ESearchResult{Tag: "a", Mailbox: "x y", UIDValidity: 4, UID: true, Return: SearchReturn{Count: true}, Found: set.Ranges()})
 		},
 	} {
 		if got := printed(t, print); got != want {

@@ -120,6 +120,14 @@ func (s *Session) ListMailboxes(ctx context.Context) (*pb.ListMailboxesResponse,
 	})
 }
 
+// SeenMailboxes reads all mailboxes and subscriptions, at least as this session
+// has seen them or been told of them by a watch.
+func (s *Session) SeenMailboxes(ctx context.Context) (*pb.ListMailboxesResponse, error) {
+	return unary(ctx, s, "list mailboxes", anywhere, func(a *attempt) (*pb.ListMailboxesResponse, error) {
+		return a.store.ListMailboxes(a.ctx, &pb.ListMailboxesRequest{Route: a.route, Level: a.level(s, false)})
+	})
+}
+
 // GetFlags reads the flags of many messages.
 func (s *Session) GetFlags(ctx context.Context, mailboxID uint64, uids *pb.UidSet) (*pb.GetFlagsResponse, error) {
 	return unary(ctx, s, "get flags", anywhere, func(a *attempt) (*pb.GetFlagsResponse, error) {
@@ -130,11 +138,32 @@ func (s *Session) GetFlags(ctx context.Context, mailboxID uint64, uids *pb.UidSe
 // Search returns the UIDs that match. The route and level of req are filled in.
 func (s *Session) Search(ctx context.Context, req *pb.SearchRequest) (*pb.SearchResponse, error) {
 	return unary(ctx, s, "search", lengthy, func(a *attempt) (*pb.SearchResponse, error) {
-		return a.store.Search(a.ctx, &pb.SearchRequest{
-			Route: a.route, Level: a.level(s, false),
-			MailboxId: req.GetMailboxId(), Key: req.GetKey(), Within: req.GetWithin(),
-		})
+		return a.store.Search(a.ctx, a.search(s, req))
 	})
+}
+
+// Sort returns the UIDs that match in an order. The route and level of the search
+// are filled in.
+func (s *Session) Sort(ctx context.Context, req *pb.SortRequest) (*pb.SortResponse, error) {
+	return unary(ctx, s, "sort", lengthy, func(a *attempt) (*pb.SortResponse, error) {
+		return a.store.Sort(a.ctx, &pb.SortRequest{Search: a.search(s, req.GetSearch()), Keys: req.GetKeys()})
+	})
+}
+
+// Thread returns what matches as threads. The route and level of the search are
+// filled in.
+func (s *Session) Thread(ctx context.Context, req *pb.ThreadRequest) (*pb.ThreadResponse, error) {
+	return unary(ctx, s, "thread", lengthy, func(a *attempt) (*pb.ThreadResponse, error) {
+		return a.store.Thread(a.ctx, &pb.ThreadRequest{Search: a.search(s, req.GetSearch()), Algorithm: req.GetAlgorithm()})
+	})
+}
+
+// search is a search as it is asked for in an attempt.
+func (a *attempt) search(s *Session, req *pb.SearchRequest) *pb.SearchRequest {
+	return &pb.SearchRequest{
+		Route: a.route, Level: a.level(s, false), MailboxId: req.GetMailboxId(), Key: req.GetKey(), Within: req.GetWithin(),
+		Part: req.GetPart(),
+	}
 }
 
 // unary makes a read with one request and one response that tells its index.

@@ -40,6 +40,8 @@ type Result struct {
 	// HighestModSeq is the highest of all matches, FirstModSeq and LastModSeq are
 	// those of the lowest and the highest UID.
 	HighestModSeq, FirstModSeq, LastModSeq imapnum.ModSeq
+	// PartModSeq is the highest of those that a Part names.
+	PartModSeq imapnum.ModSeq
 }
 
 // ErrKey says that a search key is malformed or beyond what is accepted.
@@ -49,6 +51,11 @@ var ErrKey = errors.New("malformed search key")
 // (RFC 5032). It returns an error that wraps ErrKey, that of ctx, or one of mb.
 // To search a part of the mailbox, join the key with one of UIDs.
 func Run(ctx context.Context, key *pb.SearchKey, mb Mailbox, now time.Time) (Result, error) {
+	return RunPart(ctx, key, mb, now, Part{})
+}
+
+// RunPart does so for a part of the matches.
+func RunPart(ctx context.Context, key *pb.SearchKey, mb Mailbox, now time.Time, part Part) (Result, error) {
 	q := &query{ctx: ctx, mb: mb, now: now}
 	root, err := q.compile(key, 0)
 	if err != nil {
@@ -61,14 +68,18 @@ func Run(ctx context.Context, key *pb.SearchKey, mb Mailbox, now time.Time) (Res
 	if err != nil {
 		return Result{}, fmt.Errorf("search: %w", err)
 	}
-	look := possible.Subtract(sure)
-	if q.wantModSeq {
-		look = possible
+	res, err := q.matches(root, sure, possible, part)
+	if err != nil {
+		return Result{}, fmt.Errorf("search: %w", err)
 	}
-	var res Result
+	return res, nil
+}
+
+// look adds to res which messages of a set match.
+func (q *query) look(root *node, set imapnum.Set, res *Result) error {
 	var found imapnum.SetBuilder
-	err = mb.Messages(look, func(rec *pb.FetchedMessage) (bool, error) {
-		if err := ctx.Err(); err != nil {
+	err := q.mb.Messages(set, func(rec *pb.FetchedMessage) (bool, error) {
+		if err := q.ctx.Err(); err != nil {
 			return false, err
 		}
 		match, err := q.decide(root, rec)
@@ -77,18 +88,14 @@ func Run(ctx context.Context, key *pb.SearchKey, mb Mailbox, now time.Time) (Res
 		}
 		if match {
 			found.Add(imapnum.UID(rec.GetState().GetUid()))
-			res.count(imapnum.ModSeq(rec.GetState().GetModSeq()))
+			if q.wantModSeq {
+				res.count(imapnum.ModSeq(rec.GetState().GetModSeq()))
+			}
 		}
 		return true, nil
 	})
-	if err != nil {
-		return Result{}, fmt.Errorf("search: %w", err)
-	}
-	if !q.wantModSeq {
-		res = Result{}
-	}
-	res.UIDs = sure.Union(found.Set())
-	return res, nil
+	res.UIDs = res.UIDs.Union(found.Set())
+	return err
 }
 
 // count takes in the MODSEQ of the next match.

@@ -207,3 +207,23 @@ func TestBrokenChunkIsAnError(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// A part of the matches costs no more than finding it: bodies beyond it stay
+// closed (RFC 9394, 3.1).
+func TestPartEndsTheSearch_RFC9394_3_1(t *testing.T) {
+	mb := &mailbox{t: t}
+	for range 2000 {
+		mb.add("Subject: x\n\nlunch\n", nil)
+	}
+	for _, part := range []search.Part{{First: 1, Last: 10, Only: true}, {First: 1, Last: 10, FromEnd: true, Only: true}} {
+		mb.records = 0
+		res, err := search.RunPart(t.Context(), body("lunch"), mb, now, part)
+		want := imapnum.SetOfRange(1, 10)
+		if part.FromEnd {
+			want = imapnum.SetOfRange(1991, 2000)
+		}
+		if err != nil || !res.UIDs.Equal(want) || mb.records > 300 {
+			t.Errorf("%v, %v after %d records", res.UIDs, err, mb.records)
+		}
+	}
+}

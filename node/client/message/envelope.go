@@ -61,8 +61,8 @@ func (s *scanner) addresses(fields []field, name string) []*pb.Address {
 // references returns the Message-IDs that a message names as its ancestors,
 // oldest first (RFC 5322, 3.6.4). Of too many, the middle is left out: the first
 // and the last tell most of where a message belongs.
-func (s *scanner) references(fields []field) []string {
-	var ids []string
+// proper is how many of them stand in the References field.
+func (s *scanner) references(fields []field) (ids []string, proper int) {
 	seen := make(map[string]bool)
 	for _, name := range []string{"references", "in-reply-to"} {
 		v := first(fields, name)
@@ -79,14 +79,18 @@ func (s *scanner) references(fields []field) []string {
 				ids = append(ids, text)
 			}
 		}
+		if name == "references" {
+			proper = len(ids)
+		}
 	}
 	if n := len(ids); n > maxReferences {
 		ids = append(ids[:1], ids[n-maxReferences+1:]...)
+		proper = max(min(proper, 1), proper-(n-maxReferences))
 	}
 	for i, id := range ids {
 		if s.keep([]byte(id)) == nil {
-			return ids[:i]
+			return ids[:i], min(proper, i)
 		}
 	}
-	return ids
+	return ids, proper
 }

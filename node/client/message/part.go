@@ -154,7 +154,8 @@ func (s *scanner) describe(n *node) {
 	case n.holder != nil:
 		n.holder.part.Envelope = s.envelope(fields)
 	case n == s.root:
-		s.top, s.refs = s.envelope(fields), s.references(fields)
+		s.top = s.envelope(fields)
+		s.refs, s.properRefs = s.references(fields)
 	}
 	n.header = nil
 }

@@ -235,6 +235,6 @@ func (c *cutter) email() *pb.Email {
 	s := c.scan
 	return &pb.Email{
 		Size: s.offset, BodyId: c.id, Structure: s.root.part,
-		Envelope: s.top, References: s.refs, Preview: s.preview(),
+		Envelope: s.top, References: s.refs, ReferenceIds: uint32(s.properRefs), Preview: s.preview(),
 	}
 }

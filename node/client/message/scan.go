@@ -24,12 +24,13 @@ const (
 // message. It holds the header that is being read, a bounded part of a line, and
 // samples for the preview.
 type scanner struct {
-	root   *node
-	top    *pb.Envelope // of the message itself
-	refs   []string
-	stack  []*node // open parts, outermost first
-	parts  int
-	budget int // octets that may yet be repeated in the content record
+	root       *node
+	top        *pb.Envelope // of the message itself
+	refs       []string
+	properRefs int
+	stack      []*node // open parts, outermost first
+	parts      int
+	budget     int // octets that may yet be repeated in the content record
 
 	offset uint64 // of the next octet
 	lines  uint64 // line ends before it

@@ -568,7 +568,10 @@ type Email struct {
 	// Identifier of the thread that the message belongs to (RFC 8474 THREADID),
 	// set by the state machine: the email_id of the thread's first message. 0:
 	// the record is older than threads.
-	ThreadId      uint64 `protobuf:"varint,8,opt,name=thread_id,json=threadId,proto3" json:"thread_id,omitempty"`
+	ThreadId uint64 `protobuf:"varint,8,opt,name=thread_id,json=threadId,proto3" json:"thread_id,omitempty"`
+	// How many of references, from the first, stand in the References field; the
+	// others are In-Reply-To's alone.
+	ReferenceIds  uint32 `protobuf:"varint,9,opt,name=reference_ids,json=referenceIds,proto3" json:"reference_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -655,6 +658,13 @@ func (x *Email) GetEmailId() uint64 {
 func (x *Email) GetThreadId() uint64 {
 	if x != nil {
 		return x.ThreadId
+	}
+	return 0
+}
+
+func (x *Email) GetReferenceIds() uint32 {
+	if x != nil {
+		return x.ReferenceIds
 	}
 	return 0
 }
@@ -1197,7 +1207,7 @@ const file_quorumail_v1_mail_proto_rawDesc = "" +
 	"\f_descriptionB\x06\n" +
 	"\x04_md5B\x0e\n" +
 	"\f_dispositionB\v\n" +
-	"\t_location\"\x90\x02\n" +
+	"\t_location\"\xb5\x02\n" +
 	"\x05Email\x12\x12\n" +
 	"\x04size\x18\x01 \x01(\x04R\x04size\x122\n" +
 	"\benvelope\x18\x02 \x01(\v2\x16.quorumail.v1.EnvelopeR\benvelope\x124\n" +
@@ -1208,7 +1218,8 @@ const file_quorumail_v1_mail_proto_rawDesc = "" +
 	"\apreview\x18\x05 \x01(\tR\apreview\x12\x17\n" +
 	"\abody_id\x18\x06 \x01(\fR\x06bodyId\x12\x19\n" +
 	"\bemail_id\x18\a \x01(\x04R\aemailId\x12\x1b\n" +
-	"\tthread_id\x18\b \x01(\x04R\bthreadId\"}\n" +
+	"\tthread_id\x18\b \x01(\x04R\bthreadId\x12#\n" +
+	"\rreference_ids\x18\t \x01(\rR\freferenceIds\"}\n" +
 	"\tBodyChunk\x12\x16\n" +
 	"\x06offset\x18\x01 \x01(\x04R\x06offset\x12\x19\n" +
 	"\braw_size\x18\x02 \x01(\rR\arawSize\x12)\n" +

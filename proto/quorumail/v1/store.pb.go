@@ -162,6 +162,126 @@ func (FetchRequest_Body) EnumDescriptor() ([]byte, []int) {
 	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{18, 0}
 }
 
+type SortKey_Field int32
+
+const (
+	SortKey_FIELD_UNSPECIFIED SortKey_Field = 0
+	SortKey_FIELD_ARRIVAL     SortKey_Field = 1
+	SortKey_FIELD_CC          SortKey_Field = 2
+	SortKey_FIELD_DATE        SortKey_Field = 3
+	SortKey_FIELD_FROM        SortKey_Field = 4
+	SortKey_FIELD_SIZE        SortKey_Field = 5
+	SortKey_FIELD_SUBJECT     SortKey_Field = 6
+	SortKey_FIELD_TO          SortKey_Field = 7
+	SortKey_FIELD_DISPLAYFROM SortKey_Field = 8
+	SortKey_FIELD_DISPLAYTO   SortKey_Field = 9
+)
+
+// Enum value maps for SortKey_Field.
+var (
+	SortKey_Field_name = map[int32]string{
+		0: "FIELD_UNSPECIFIED",
+		1: "FIELD_ARRIVAL",
+		2: "FIELD_CC",
+		3: "FIELD_DATE",
+		4: "FIELD_FROM",
+		5: "FIELD_SIZE",
+		6: "FIELD_SUBJECT",
+		7: "FIELD_TO",
+		8: "FIELD_DISPLAYFROM",
+		9: "FIELD_DISPLAYTO",
+	}
+	SortKey_Field_value = map[string]int32{
+		"FIELD_UNSPECIFIED": 0,
+		"FIELD_ARRIVAL":     1,
+		"FIELD_CC":          2,
+		"FIELD_DATE":        3,
+		"FIELD_FROM":        4,
+		"FIELD_SIZE":        5,
+		"FIELD_SUBJECT":     6,
+		"FIELD_TO":          7,
+		"FIELD_DISPLAYFROM": 8,
+		"FIELD_DISPLAYTO":   9,
+	}
+)
+
+func (x SortKey_Field) Enum() *SortKey_Field {
+	p := new(SortKey_Field)
+	*p = x
+	return p
+}
+
+func (x SortKey_Field) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SortKey_Field) Descriptor() protoreflect.EnumDescriptor {
+	return file_quorumail_v1_store_proto_enumTypes[2].Descriptor()
+}
+
+func (SortKey_Field) Type() protoreflect.EnumType {
+	return &file_quorumail_v1_store_proto_enumTypes[2]
+}
+
+func (x SortKey_Field) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SortKey_Field.Descriptor instead.
+func (SortKey_Field) EnumDescriptor() ([]byte, []int) {
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{27, 0}
+}
+
+// RFC 5256, 3.
+type ThreadRequest_Algorithm int32
+
+const (
+	ThreadRequest_ALGORITHM_UNSPECIFIED    ThreadRequest_Algorithm = 0
+	ThreadRequest_ALGORITHM_ORDEREDSUBJECT ThreadRequest_Algorithm = 1
+	ThreadRequest_ALGORITHM_REFERENCES     ThreadRequest_Algorithm = 2
+)
+
+// Enum value maps for ThreadRequest_Algorithm.
+var (
+	ThreadRequest_Algorithm_name = map[int32]string{
+		0: "ALGORITHM_UNSPECIFIED",
+		1: "ALGORITHM_ORDEREDSUBJECT",
+		2: "ALGORITHM_REFERENCES",
+	}
+	ThreadRequest_Algorithm_value = map[string]int32{
+		"ALGORITHM_UNSPECIFIED":    0,
+		"ALGORITHM_ORDEREDSUBJECT": 1,
+		"ALGORITHM_REFERENCES":     2,
+	}
+)
+
+func (x ThreadRequest_Algorithm) Enum() *ThreadRequest_Algorithm {
+	p := new(ThreadRequest_Algorithm)
+	*p = x
+	return p
+}
+
+func (x ThreadRequest_Algorithm) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ThreadRequest_Algorithm) Descriptor() protoreflect.EnumDescriptor {
+	return file_quorumail_v1_store_proto_enumTypes[3].Descriptor()
+}
+
+func (ThreadRequest_Algorithm) Type() protoreflect.EnumType {
+	return &file_quorumail_v1_store_proto_enumTypes[3]
+}
+
+func (x ThreadRequest_Algorithm) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ThreadRequest_Algorithm.Descriptor instead.
+func (ThreadRequest_Algorithm) EnumDescriptor() ([]byte, []int) {
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{29, 0}
+}
+
 // Where a request is meant to go: the sender's belief, checked by the node.
 type Route struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -1880,7 +2000,9 @@ type SearchRequest struct {
 	Key       *SearchKey             `protobuf:"bytes,4,opt,name=key,proto3" json:"key,omitempty"`
 	// Only messages of this set; absent: all. A session gives the UIDs that it
 	// has shown.
-	Within        *UidSet `protobuf:"bytes,5,opt,name=within,proto3" json:"within,omitempty"`
+	Within *UidSet `protobuf:"bytes,5,opt,name=within,proto3" json:"within,omitempty"`
+	// Absent: not wanted.
+	Part          *SearchPart `protobuf:"bytes,6,opt,name=part,proto3" json:"part,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1950,6 +2072,394 @@ func (x *SearchRequest) GetWithin() *UidSet {
 	return nil
 }
 
+func (x *SearchRequest) GetPart() *SearchPart {
+	if x != nil {
+		return x.Part
+	}
+	return nil
+}
+
+// Some of the matches of a search, by their places in the order of UIDs (RFC
+// 9394, 3.1): from first to last, 1 being the lowest or, with from_end, the
+// highest.
+type SearchPart struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	First   uint64                 `protobuf:"varint,1,opt,name=first,proto3" json:"first,omitempty"`
+	Last    uint64                 `protobuf:"varint,2,opt,name=last,proto3" json:"last,omitempty"`
+	FromEnd bool                   `protobuf:"varint,3,opt,name=from_end,json=fromEnd,proto3" json:"from_end,omitempty"`
+	// The other matches are not wanted: the search ends when it has found these.
+	Only          bool `protobuf:"varint,4,opt,name=only,proto3" json:"only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SearchPart) Reset() {
+	*x = SearchPart{}
+	mi := &file_quorumail_v1_store_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SearchPart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SearchPart) ProtoMessage() {}
+
+func (x *SearchPart) ProtoReflect() protoreflect.Message {
+	mi := &file_quorumail_v1_store_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SearchPart.ProtoReflect.Descriptor instead.
+func (*SearchPart) Descriptor() ([]byte, []int) {
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *SearchPart) GetFirst() uint64 {
+	if x != nil {
+		return x.First
+	}
+	return 0
+}
+
+func (x *SearchPart) GetLast() uint64 {
+	if x != nil {
+		return x.Last
+	}
+	return 0
+}
+
+func (x *SearchPart) GetFromEnd() bool {
+	if x != nil {
+		return x.FromEnd
+	}
+	return false
+}
+
+func (x *SearchPart) GetOnly() bool {
+	if x != nil {
+		return x.Only
+	}
+	return false
+}
+
+type SortRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The places of its part are those in the order asked for.
+	Search *SearchRequest `protobuf:"bytes,1,opt,name=search,proto3" json:"search,omitempty"`
+	// The first that makes a difference decides; UIDs do if none does.
+	Keys          []*SortKey `protobuf:"bytes,2,rep,name=keys,proto3" json:"keys,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SortRequest) Reset() {
+	*x = SortRequest{}
+	mi := &file_quorumail_v1_store_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SortRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SortRequest) ProtoMessage() {}
+
+func (x *SortRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorumail_v1_store_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SortRequest.ProtoReflect.Descriptor instead.
+func (*SortRequest) Descriptor() ([]byte, []int) {
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *SortRequest) GetSearch() *SearchRequest {
+	if x != nil {
+		return x.Search
+	}
+	return nil
+}
+
+func (x *SortRequest) GetKeys() []*SortKey {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+// A sort criterion (RFC 5256, 3; RFC 5957).
+type SortKey struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Field         SortKey_Field          `protobuf:"varint,1,opt,name=field,proto3,enum=quorumail.v1.SortKey_Field" json:"field,omitempty"`
+	Reverse       bool                   `protobuf:"varint,2,opt,name=reverse,proto3" json:"reverse,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SortKey) Reset() {
+	*x = SortKey{}
+	mi := &file_quorumail_v1_store_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SortKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SortKey) ProtoMessage() {}
+
+func (x *SortKey) ProtoReflect() protoreflect.Message {
+	mi := &file_quorumail_v1_store_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SortKey.ProtoReflect.Descriptor instead.
+func (*SortKey) Descriptor() ([]byte, []int) {
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *SortKey) GetField() SortKey_Field {
+	if x != nil {
+		return x.Field
+	}
+	return SortKey_FIELD_UNSPECIFIED
+}
+
+func (x *SortKey) GetReverse() bool {
+	if x != nil {
+		return x.Reverse
+	}
+	return false
+}
+
+type SortResponse struct {
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	AppliedIndex uint64                 `protobuf:"varint,1,opt,name=applied_index,json=appliedIndex,proto3" json:"applied_index,omitempty"`
+	Uids         []uint32               `protobuf:"varint,2,rep,packed,name=uids,proto3" json:"uids,omitempty"`
+	// Highest MODSEQ of the matches, and those of the first and the last of uids, if
+	// the search has a MODSEQ criterion; and the highest of those of its part.
+	HighestModSeq uint64 `protobuf:"varint,3,opt,name=highest_mod_seq,json=highestModSeq,proto3" json:"highest_mod_seq,omitempty"`
+	FirstModSeq   uint64 `protobuf:"varint,4,opt,name=first_mod_seq,json=firstModSeq,proto3" json:"first_mod_seq,omitempty"`
+	LastModSeq    uint64 `protobuf:"varint,5,opt,name=last_mod_seq,json=lastModSeq,proto3" json:"last_mod_seq,omitempty"`
+	PartModSeq    uint64 `protobuf:"varint,6,opt,name=part_mod_seq,json=partModSeq,proto3" json:"part_mod_seq,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SortResponse) Reset() {
+	*x = SortResponse{}
+	mi := &file_quorumail_v1_store_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SortResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SortResponse) ProtoMessage() {}
+
+func (x *SortResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorumail_v1_store_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SortResponse.ProtoReflect.Descriptor instead.
+func (*SortResponse) Descriptor() ([]byte, []int) {
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *SortResponse) GetAppliedIndex() uint64 {
+	if x != nil {
+		return x.AppliedIndex
+	}
+	return 0
+}
+
+func (x *SortResponse) GetUids() []uint32 {
+	if x != nil {
+		return x.Uids
+	}
+	return nil
+}
+
+func (x *SortResponse) GetHighestModSeq() uint64 {
+	if x != nil {
+		return x.HighestModSeq
+	}
+	return 0
+}
+
+func (x *SortResponse) GetFirstModSeq() uint64 {
+	if x != nil {
+		return x.FirstModSeq
+	}
+	return 0
+}
+
+func (x *SortResponse) GetLastModSeq() uint64 {
+	if x != nil {
+		return x.LastModSeq
+	}
+	return 0
+}
+
+func (x *SortResponse) GetPartModSeq() uint64 {
+	if x != nil {
+		return x.PartModSeq
+	}
+	return 0
+}
+
+type ThreadRequest struct {
+	state         protoimpl.MessageState  `protogen:"open.v1"`
+	Search        *SearchRequest          `protobuf:"bytes,1,opt,name=search,proto3" json:"search,omitempty"`
+	Algorithm     ThreadRequest_Algorithm `protobuf:"varint,2,opt,name=algorithm,proto3,enum=quorumail.v1.ThreadRequest_Algorithm" json:"algorithm,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ThreadRequest) Reset() {
+	*x = ThreadRequest{}
+	mi := &file_quorumail_v1_store_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ThreadRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ThreadRequest) ProtoMessage() {}
+
+func (x *ThreadRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorumail_v1_store_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ThreadRequest.ProtoReflect.Descriptor instead.
+func (*ThreadRequest) Descriptor() ([]byte, []int) {
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *ThreadRequest) GetSearch() *SearchRequest {
+	if x != nil {
+		return x.Search
+	}
+	return nil
+}
+
+func (x *ThreadRequest) GetAlgorithm() ThreadRequest_Algorithm {
+	if x != nil {
+		return x.Algorithm
+	}
+	return ThreadRequest_ALGORITHM_UNSPECIFIED
+}
+
+// Threads as a list of messages, each followed by those below it. The two lists
+// have the same length.
+type ThreadResponse struct {
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	AppliedIndex uint64                 `protobuf:"varint,1,opt,name=applied_index,json=appliedIndex,proto3" json:"applied_index,omitempty"`
+	// 0: a message that is not there and has several replies.
+	Uids []uint32 `protobuf:"varint,2,rep,packed,name=uids,proto3" json:"uids,omitempty"`
+	// How many messages are directly below each.
+	Children      []uint32 `protobuf:"varint,3,rep,packed,name=children,proto3" json:"children,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ThreadResponse) Reset() {
+	*x = ThreadResponse{}
+	mi := &file_quorumail_v1_store_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ThreadResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ThreadResponse) ProtoMessage() {}
+
+func (x *ThreadResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorumail_v1_store_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ThreadResponse.ProtoReflect.Descriptor instead.
+func (*ThreadResponse) Descriptor() ([]byte, []int) {
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *ThreadResponse) GetAppliedIndex() uint64 {
+	if x != nil {
+		return x.AppliedIndex
+	}
+	return 0
+}
+
+func (x *ThreadResponse) GetUids() []uint32 {
+	if x != nil {
+		return x.Uids
+	}
+	return nil
+}
+
+func (x *ThreadResponse) GetChildren() []uint32 {
+	if x != nil {
+		return x.Children
+	}
+	return nil
+}
+
 // A search criterion (RFC 9051, 6.4.4). Sequence numbers are turned into UIDs
 // by the frontend. Strings are UTF-8 and match as substrings without regard to
 // case.
@@ -1983,7 +2493,7 @@ type SearchKey struct {
 
 func (x *SearchKey) Reset() {
 	*x = SearchKey{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[25]
+	mi := &file_quorumail_v1_store_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1995,7 +2505,7 @@ func (x *SearchKey) String() string {
 func (*SearchKey) ProtoMessage() {}
 
 func (x *SearchKey) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[25]
+	mi := &file_quorumail_v1_store_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2008,7 +2518,7 @@ func (x *SearchKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchKey.ProtoReflect.Descriptor instead.
 func (*SearchKey) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{25}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *SearchKey) GetKey() isSearchKey_Key {
@@ -2320,7 +2830,7 @@ type SearchKeyList struct {
 
 func (x *SearchKeyList) Reset() {
 	*x = SearchKeyList{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[26]
+	mi := &file_quorumail_v1_store_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2332,7 +2842,7 @@ func (x *SearchKeyList) String() string {
 func (*SearchKeyList) ProtoMessage() {}
 
 func (x *SearchKeyList) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[26]
+	mi := &file_quorumail_v1_store_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2345,7 +2855,7 @@ func (x *SearchKeyList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchKeyList.ProtoReflect.Descriptor instead.
 func (*SearchKeyList) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{26}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *SearchKeyList) GetKeys() []*SearchKey {
@@ -2366,7 +2876,7 @@ type HeaderKey struct {
 
 func (x *HeaderKey) Reset() {
 	*x = HeaderKey{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[27]
+	mi := &file_quorumail_v1_store_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2378,7 +2888,7 @@ func (x *HeaderKey) String() string {
 func (*HeaderKey) ProtoMessage() {}
 
 func (x *HeaderKey) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[27]
+	mi := &file_quorumail_v1_store_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2391,7 +2901,7 @@ func (x *HeaderKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeaderKey.ProtoReflect.Descriptor instead.
 func (*HeaderKey) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{27}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *HeaderKey) GetName() string {
@@ -2420,7 +2930,7 @@ type DateKey struct {
 
 func (x *DateKey) Reset() {
 	*x = DateKey{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[28]
+	mi := &file_quorumail_v1_store_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2432,7 +2942,7 @@ func (x *DateKey) String() string {
 func (*DateKey) ProtoMessage() {}
 
 func (x *DateKey) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[28]
+	mi := &file_quorumail_v1_store_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2445,7 +2955,7 @@ func (x *DateKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DateKey.ProtoReflect.Descriptor instead.
 func (*DateKey) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{28}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *DateKey) GetFromDay() int64 {
@@ -2470,13 +2980,15 @@ type SearchResponse struct {
 	HighestModSeq uint64 `protobuf:"varint,3,opt,name=highest_mod_seq,json=highestModSeq,proto3" json:"highest_mod_seq,omitempty"`
 	FirstModSeq   uint64 `protobuf:"varint,4,opt,name=first_mod_seq,json=firstModSeq,proto3" json:"first_mod_seq,omitempty"`
 	LastModSeq    uint64 `protobuf:"varint,5,opt,name=last_mod_seq,json=lastModSeq,proto3" json:"last_mod_seq,omitempty"`
+	// Highest MODSEQ of those of the part that was asked for.
+	PartModSeq    uint64 `protobuf:"varint,6,opt,name=part_mod_seq,json=partModSeq,proto3" json:"part_mod_seq,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SearchResponse) Reset() {
 	*x = SearchResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[29]
+	mi := &file_quorumail_v1_store_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2488,7 +3000,7 @@ func (x *SearchResponse) String() string {
 func (*SearchResponse) ProtoMessage() {}
 
 func (x *SearchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[29]
+	mi := &file_quorumail_v1_store_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2501,7 +3013,7 @@ func (x *SearchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchResponse.ProtoReflect.Descriptor instead.
 func (*SearchResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{29}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *SearchResponse) GetAppliedIndex() uint64 {
@@ -2539,6 +3051,13 @@ func (x *SearchResponse) GetLastModSeq() uint64 {
 	return 0
 }
 
+func (x *SearchResponse) GetPartModSeq() uint64 {
+	if x != nil {
+		return x.PartModSeq
+	}
+	return 0
+}
+
 type GetMetadataRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Route *Route                 `protobuf:"bytes,1,opt,name=route,proto3" json:"route,omitempty"`
@@ -2564,7 +3083,7 @@ type GetMetadataRequest struct {
 
 func (x *GetMetadataRequest) Reset() {
 	*x = GetMetadataRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[30]
+	mi := &file_quorumail_v1_store_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2576,7 +3095,7 @@ func (x *GetMetadataRequest) String() string {
 func (*GetMetadataRequest) ProtoMessage() {}
 
 func (x *GetMetadataRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[30]
+	mi := &file_quorumail_v1_store_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2589,7 +3108,7 @@ func (x *GetMetadataRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMetadataRequest.ProtoReflect.Descriptor instead.
 func (*GetMetadataRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{30}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *GetMetadataRequest) GetRoute() *Route {
@@ -2670,7 +3189,7 @@ type GetMetadataResponse struct {
 
 func (x *GetMetadataResponse) Reset() {
 	*x = GetMetadataResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[31]
+	mi := &file_quorumail_v1_store_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2682,7 +3201,7 @@ func (x *GetMetadataResponse) String() string {
 func (*GetMetadataResponse) ProtoMessage() {}
 
 func (x *GetMetadataResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[31]
+	mi := &file_quorumail_v1_store_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2695,7 +3214,7 @@ func (x *GetMetadataResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMetadataResponse.ProtoReflect.Descriptor instead.
 func (*GetMetadataResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{31}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *GetMetadataResponse) GetAppliedIndex() uint64 {
@@ -2740,7 +3259,7 @@ type MailboxMetadata struct {
 
 func (x *MailboxMetadata) Reset() {
 	*x = MailboxMetadata{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[32]
+	mi := &file_quorumail_v1_store_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2752,7 +3271,7 @@ func (x *MailboxMetadata) String() string {
 func (*MailboxMetadata) ProtoMessage() {}
 
 func (x *MailboxMetadata) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[32]
+	mi := &file_quorumail_v1_store_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2765,7 +3284,7 @@ func (x *MailboxMetadata) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MailboxMetadata.ProtoReflect.Descriptor instead.
 func (*MailboxMetadata) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{32}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *MailboxMetadata) GetMailboxId() uint64 {
@@ -2810,7 +3329,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[33]
+	mi := &file_quorumail_v1_store_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2822,7 +3341,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[33]
+	mi := &file_quorumail_v1_store_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2835,7 +3354,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{33}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *WatchRequest) GetWatchId() uint64 {
@@ -2887,7 +3406,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[34]
+	mi := &file_quorumail_v1_store_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2899,7 +3418,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[34]
+	mi := &file_quorumail_v1_store_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2912,7 +3431,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{34}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *WatchResponse) GetWatchId() uint64 {
@@ -2973,7 +3492,7 @@ type HashShardRequest struct {
 
 func (x *HashShardRequest) Reset() {
 	*x = HashShardRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[35]
+	mi := &file_quorumail_v1_store_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2985,7 +3504,7 @@ func (x *HashShardRequest) String() string {
 func (*HashShardRequest) ProtoMessage() {}
 
 func (x *HashShardRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[35]
+	mi := &file_quorumail_v1_store_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2998,7 +3517,7 @@ func (x *HashShardRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HashShardRequest.ProtoReflect.Descriptor instead.
 func (*HashShardRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{35}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *HashShardRequest) GetShard() uint32 {
@@ -3019,7 +3538,7 @@ type HashShardResponse struct {
 
 func (x *HashShardResponse) Reset() {
 	*x = HashShardResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[36]
+	mi := &file_quorumail_v1_store_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3031,7 +3550,7 @@ func (x *HashShardResponse) String() string {
 func (*HashShardResponse) ProtoMessage() {}
 
 func (x *HashShardResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[36]
+	mi := &file_quorumail_v1_store_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3044,7 +3563,7 @@ func (x *HashShardResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HashShardResponse.ProtoReflect.Descriptor instead.
 func (*HashShardResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{36}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *HashShardResponse) GetAppliedIndex() uint64 {
@@ -3076,7 +3595,7 @@ type NodeStatusRequest struct {
 
 func (x *NodeStatusRequest) Reset() {
 	*x = NodeStatusRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[37]
+	mi := &file_quorumail_v1_store_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3088,7 +3607,7 @@ func (x *NodeStatusRequest) String() string {
 func (*NodeStatusRequest) ProtoMessage() {}
 
 func (x *NodeStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[37]
+	mi := &file_quorumail_v1_store_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3101,7 +3620,7 @@ func (x *NodeStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeStatusRequest.ProtoReflect.Descriptor instead.
 func (*NodeStatusRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{37}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{43}
 }
 
 type NodeStatusResponse struct {
@@ -3114,7 +3633,7 @@ type NodeStatusResponse struct {
 
 func (x *NodeStatusResponse) Reset() {
 	*x = NodeStatusResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[38]
+	mi := &file_quorumail_v1_store_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3126,7 +3645,7 @@ func (x *NodeStatusResponse) String() string {
 func (*NodeStatusResponse) ProtoMessage() {}
 
 func (x *NodeStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[38]
+	mi := &file_quorumail_v1_store_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3139,7 +3658,7 @@ func (x *NodeStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeStatusResponse.ProtoReflect.Descriptor instead.
 func (*NodeStatusResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{38}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *NodeStatusResponse) GetNodeId() string {
@@ -3172,7 +3691,7 @@ type ReplicaStatus struct {
 
 func (x *ReplicaStatus) Reset() {
 	*x = ReplicaStatus{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[39]
+	mi := &file_quorumail_v1_store_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3184,7 +3703,7 @@ func (x *ReplicaStatus) String() string {
 func (*ReplicaStatus) ProtoMessage() {}
 
 func (x *ReplicaStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[39]
+	mi := &file_quorumail_v1_store_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3197,7 +3716,7 @@ func (x *ReplicaStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicaStatus.ProtoReflect.Descriptor instead.
 func (*ReplicaStatus) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{39}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ReplicaStatus) GetShard() uint32 {
@@ -3260,7 +3779,7 @@ type TransferLeadershipRequest struct {
 
 func (x *TransferLeadershipRequest) Reset() {
 	*x = TransferLeadershipRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[40]
+	mi := &file_quorumail_v1_store_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3272,7 +3791,7 @@ func (x *TransferLeadershipRequest) String() string {
 func (*TransferLeadershipRequest) ProtoMessage() {}
 
 func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[40]
+	mi := &file_quorumail_v1_store_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3285,7 +3804,7 @@ func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipRequest.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{40}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *TransferLeadershipRequest) GetShard() uint32 {
@@ -3310,7 +3829,7 @@ type TransferLeadershipResponse struct {
 
 func (x *TransferLeadershipResponse) Reset() {
 	*x = TransferLeadershipResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[41]
+	mi := &file_quorumail_v1_store_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3322,7 +3841,7 @@ func (x *TransferLeadershipResponse) String() string {
 func (*TransferLeadershipResponse) ProtoMessage() {}
 
 func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[41]
+	mi := &file_quorumail_v1_store_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3335,7 +3854,7 @@ func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipResponse.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{41}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{47}
 }
 
 var File_quorumail_v1_store_proto protoreflect.FileDescriptor
@@ -3491,14 +4010,61 @@ const file_quorumail_v1_store_proto_rawDesc = "" +
 	"systemFlag\x12\x1a\n" +
 	"\akeyword\x18\x02 \x01(\rH\x00R\akeyword\x12(\n" +
 	"\x04uids\x18\x03 \x01(\v2\x14.quorumail.v1.UidSetR\x04uidsB\x06\n" +
-	"\x04flag\"\xe1\x01\n" +
+	"\x04flag\"\x8f\x02\n" +
 	"\rSearchRequest\x12)\n" +
 	"\x05route\x18\x01 \x01(\v2\x13.quorumail.v1.RouteR\x05route\x12-\n" +
 	"\x05level\x18\x02 \x01(\v2\x17.quorumail.v1.ReadLevelR\x05level\x12\x1d\n" +
 	"\n" +
 	"mailbox_id\x18\x03 \x01(\x04R\tmailboxId\x12)\n" +
 	"\x03key\x18\x04 \x01(\v2\x17.quorumail.v1.SearchKeyR\x03key\x12,\n" +
-	"\x06within\x18\x05 \x01(\v2\x14.quorumail.v1.UidSetR\x06within\"\xdd\x05\n" +
+	"\x06within\x18\x05 \x01(\v2\x14.quorumail.v1.UidSetR\x06within\x12,\n" +
+	"\x04part\x18\x06 \x01(\v2\x18.quorumail.v1.SearchPartR\x04part\"e\n" +
+	"\n" +
+	"SearchPart\x12\x14\n" +
+	"\x05first\x18\x01 \x01(\x04R\x05first\x12\x12\n" +
+	"\x04last\x18\x02 \x01(\x04R\x04last\x12\x19\n" +
+	"\bfrom_end\x18\x03 \x01(\bR\afromEnd\x12\x12\n" +
+	"\x04only\x18\x04 \x01(\bR\x04only\"m\n" +
+	"\vSortRequest\x123\n" +
+	"\x06search\x18\x01 \x01(\v2\x1b.quorumail.v1.SearchRequestR\x06search\x12)\n" +
+	"\x04keys\x18\x02 \x03(\v2\x15.quorumail.v1.SortKeyR\x04keys\"\x95\x02\n" +
+	"\aSortKey\x121\n" +
+	"\x05field\x18\x01 \x01(\x0e2\x1b.quorumail.v1.SortKey.FieldR\x05field\x12\x18\n" +
+	"\areverse\x18\x02 \x01(\bR\areverse\"\xbc\x01\n" +
+	"\x05Field\x12\x15\n" +
+	"\x11FIELD_UNSPECIFIED\x10\x00\x12\x11\n" +
+	"\rFIELD_ARRIVAL\x10\x01\x12\f\n" +
+	"\bFIELD_CC\x10\x02\x12\x0e\n" +
+	"\n" +
+	"FIELD_DATE\x10\x03\x12\x0e\n" +
+	"\n" +
+	"FIELD_FROM\x10\x04\x12\x0e\n" +
+	"\n" +
+	"FIELD_SIZE\x10\x05\x12\x11\n" +
+	"\rFIELD_SUBJECT\x10\x06\x12\f\n" +
+	"\bFIELD_TO\x10\a\x12\x15\n" +
+	"\x11FIELD_DISPLAYFROM\x10\b\x12\x13\n" +
+	"\x0fFIELD_DISPLAYTO\x10\t\"\xd7\x01\n" +
+	"\fSortResponse\x12#\n" +
+	"\rapplied_index\x18\x01 \x01(\x04R\fappliedIndex\x12\x12\n" +
+	"\x04uids\x18\x02 \x03(\rR\x04uids\x12&\n" +
+	"\x0fhighest_mod_seq\x18\x03 \x01(\x04R\rhighestModSeq\x12\"\n" +
+	"\rfirst_mod_seq\x18\x04 \x01(\x04R\vfirstModSeq\x12 \n" +
+	"\flast_mod_seq\x18\x05 \x01(\x04R\n" +
+	"lastModSeq\x12 \n" +
+	"\fpart_mod_seq\x18\x06 \x01(\x04R\n" +
+	"partModSeq\"\xe9\x01\n" +
+	"\rThreadRequest\x123\n" +
+	"\x06search\x18\x01 \x01(\v2\x1b.quorumail.v1.SearchRequestR\x06search\x12C\n" +
+	"\talgorithm\x18\x02 \x01(\x0e2%.quorumail.v1.ThreadRequest.AlgorithmR\talgorithm\"^\n" +
+	"\tAlgorithm\x12\x19\n" +
+	"\x15ALGORITHM_UNSPECIFIED\x10\x00\x12\x1c\n" +
+	"\x18ALGORITHM_ORDEREDSUBJECT\x10\x01\x12\x18\n" +
+	"\x14ALGORITHM_REFERENCES\x10\x02\"e\n" +
+	"\x0eThreadResponse\x12#\n" +
+	"\rapplied_index\x18\x01 \x01(\x04R\fappliedIndex\x12\x12\n" +
+	"\x04uids\x18\x02 \x03(\rR\x04uids\x12\x1a\n" +
+	"\bchildren\x18\x03 \x03(\rR\bchildren\"\xdd\x05\n" +
 	"\tSearchKey\x12/\n" +
 	"\x03and\x18\x01 \x01(\v2\x1b.quorumail.v1.SearchKeyListH\x00R\x03and\x12-\n" +
 	"\x02or\x18\x02 \x01(\v2\x1b.quorumail.v1.SearchKeyListH\x00R\x02or\x12+\n" +
@@ -3531,14 +4097,16 @@ const file_quorumail_v1_store_proto_rawDesc = "" +
 	"\n" +
 	"before_day\x18\x02 \x01(\x03H\x01R\tbeforeDay\x88\x01\x01B\v\n" +
 	"\t_from_dayB\r\n" +
-	"\v_before_day\"\xcd\x01\n" +
+	"\v_before_day\"\xef\x01\n" +
 	"\x0eSearchResponse\x12#\n" +
 	"\rapplied_index\x18\x01 \x01(\x04R\fappliedIndex\x12(\n" +
 	"\x04uids\x18\x02 \x01(\v2\x14.quorumail.v1.UidSetR\x04uids\x12&\n" +
 	"\x0fhighest_mod_seq\x18\x03 \x01(\x04R\rhighestModSeq\x12\"\n" +
 	"\rfirst_mod_seq\x18\x04 \x01(\x04R\vfirstModSeq\x12 \n" +
 	"\flast_mod_seq\x18\x05 \x01(\x04R\n" +
-	"lastModSeq\"\xc0\x02\n" +
+	"lastModSeq\x12 \n" +
+	"\fpart_mod_seq\x18\x06 \x01(\x04R\n" +
+	"partModSeq\"\xc0\x02\n" +
 	"\x12GetMetadataRequest\x12)\n" +
 	"\x05route\x18\x01 \x01(\v2\x13.quorumail.v1.RouteR\x05route\x12-\n" +
 	"\x05level\x18\x02 \x01(\v2\x17.quorumail.v1.ReadLevelR\x05level\x12\x18\n" +
@@ -3597,7 +4165,7 @@ const file_quorumail_v1_store_proto_rawDesc = "" +
 	"\x19TransferLeadershipRequest\x12\x14\n" +
 	"\x05shard\x18\x01 \x01(\rR\x05shard\x12\x0e\n" +
 	"\x02to\x18\x02 \x01(\tR\x02to\"\x1c\n" +
-	"\x1aTransferLeadershipResponse2\xd6\x06\n" +
+	"\x1aTransferLeadershipResponse2\xda\a\n" +
 	"\fStoreService\x12F\n" +
 	"\aPropose\x12\x1c.quorumail.v1.ProposeRequest\x1a\x1d.quorumail.v1.ProposeResponse\x12O\n" +
 	"\n" +
@@ -3607,7 +4175,9 @@ const file_quorumail_v1_store_proto_rawDesc = "" +
 	"\aChanges\x12\x1c.quorumail.v1.ChangesRequest\x1a\x1d.quorumail.v1.ChangesResponse0\x01\x12B\n" +
 	"\x05Fetch\x12\x1a.quorumail.v1.FetchRequest\x1a\x1b.quorumail.v1.FetchResponse0\x01\x12I\n" +
 	"\bGetFlags\x12\x1d.quorumail.v1.GetFlagsRequest\x1a\x1e.quorumail.v1.GetFlagsResponse\x12C\n" +
-	"\x06Search\x12\x1b.quorumail.v1.SearchRequest\x1a\x1c.quorumail.v1.SearchResponse\x12T\n" +
+	"\x06Search\x12\x1b.quorumail.v1.SearchRequest\x1a\x1c.quorumail.v1.SearchResponse\x12=\n" +
+	"\x04Sort\x12\x19.quorumail.v1.SortRequest\x1a\x1a.quorumail.v1.SortResponse\x12C\n" +
+	"\x06Thread\x12\x1b.quorumail.v1.ThreadRequest\x1a\x1c.quorumail.v1.ThreadResponse\x12T\n" +
 	"\vGetMetadata\x12 .quorumail.v1.GetMetadataRequest\x1a!.quorumail.v1.GetMetadataResponse0\x01\x12C\n" +
 	"\x06GetAcl\x12\x1b.quorumail.v1.GetAclRequest\x1a\x1c.quorumail.v1.GetAclResponse\x12D\n" +
 	"\x05Watch\x12\x1a.quorumail.v1.WatchRequest\x1a\x1b.quorumail.v1.WatchResponse(\x010\x012\x96\x02\n" +
@@ -3629,165 +4199,183 @@ func file_quorumail_v1_store_proto_rawDescGZIP() []byte {
 	return file_quorumail_v1_store_proto_rawDescData
 }
 
-var file_quorumail_v1_store_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_quorumail_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
+var file_quorumail_v1_store_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_quorumail_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
 var file_quorumail_v1_store_proto_goTypes = []any{
 	(ErrorDetail_Kind)(0),              // 0: quorumail.v1.ErrorDetail.Kind
 	(FetchRequest_Body)(0),             // 1: quorumail.v1.FetchRequest.Body
-	(*Route)(nil),                      // 2: quorumail.v1.Route
-	(*ReadLevel)(nil),                  // 3: quorumail.v1.ReadLevel
-	(*ErrorDetail)(nil),                // 4: quorumail.v1.ErrorDetail
-	(*ProposeRequest)(nil),             // 5: quorumail.v1.ProposeRequest
-	(*ProposeResponse)(nil),            // 6: quorumail.v1.ProposeResponse
-	(*GetAccountRequest)(nil),          // 7: quorumail.v1.GetAccountRequest
-	(*GetAccountResponse)(nil),         // 8: quorumail.v1.GetAccountResponse
-	(*ListMailboxesRequest)(nil),       // 9: quorumail.v1.ListMailboxesRequest
-	(*ListMailboxesResponse)(nil),      // 10: quorumail.v1.ListMailboxesResponse
-	(*GetAclRequest)(nil),              // 11: quorumail.v1.GetAclRequest
-	(*GetAclResponse)(nil),             // 12: quorumail.v1.GetAclResponse
-	(*OpenMailboxRequest)(nil),         // 13: quorumail.v1.OpenMailboxRequest
-	(*Since)(nil),                      // 14: quorumail.v1.Since
-	(*OpenMailboxResponse)(nil),        // 15: quorumail.v1.OpenMailboxResponse
-	(*OpenedMailbox)(nil),              // 16: quorumail.v1.OpenedMailbox
-	(*ChangesRequest)(nil),             // 17: quorumail.v1.ChangesRequest
-	(*ChangesResponse)(nil),            // 18: quorumail.v1.ChangesResponse
-	(*ChangeBatch)(nil),                // 19: quorumail.v1.ChangeBatch
-	(*FetchRequest)(nil),               // 20: quorumail.v1.FetchRequest
-	(*FetchResponse)(nil),              // 21: quorumail.v1.FetchResponse
-	(*FetchedMessage)(nil),             // 22: quorumail.v1.FetchedMessage
-	(*GetFlagsRequest)(nil),            // 23: quorumail.v1.GetFlagsRequest
-	(*GetFlagsResponse)(nil),           // 24: quorumail.v1.GetFlagsResponse
-	(*FlaggedSet)(nil),                 // 25: quorumail.v1.FlaggedSet
-	(*SearchRequest)(nil),              // 26: quorumail.v1.SearchRequest
-	(*SearchKey)(nil),                  // 27: quorumail.v1.SearchKey
-	(*SearchKeyList)(nil),              // 28: quorumail.v1.SearchKeyList
-	(*HeaderKey)(nil),                  // 29: quorumail.v1.HeaderKey
-	(*DateKey)(nil),                    // 30: quorumail.v1.DateKey
-	(*SearchResponse)(nil),             // 31: quorumail.v1.SearchResponse
-	(*GetMetadataRequest)(nil),         // 32: quorumail.v1.GetMetadataRequest
-	(*GetMetadataResponse)(nil),        // 33: quorumail.v1.GetMetadataResponse
-	(*MailboxMetadata)(nil),            // 34: quorumail.v1.MailboxMetadata
-	(*WatchRequest)(nil),               // 35: quorumail.v1.WatchRequest
-	(*WatchResponse)(nil),              // 36: quorumail.v1.WatchResponse
-	(*HashShardRequest)(nil),           // 37: quorumail.v1.HashShardRequest
-	(*HashShardResponse)(nil),          // 38: quorumail.v1.HashShardResponse
-	(*NodeStatusRequest)(nil),          // 39: quorumail.v1.NodeStatusRequest
-	(*NodeStatusResponse)(nil),         // 40: quorumail.v1.NodeStatusResponse
-	(*ReplicaStatus)(nil),              // 41: quorumail.v1.ReplicaStatus
-	(*TransferLeadershipRequest)(nil),  // 42: quorumail.v1.TransferLeadershipRequest
-	(*TransferLeadershipResponse)(nil), // 43: quorumail.v1.TransferLeadershipResponse
-	(*Entry)(nil),                      // 44: quorumail.v1.Entry
-	(*Result)(nil),                     // 45: quorumail.v1.Result
-	(*Credentials)(nil),                // 46: quorumail.v1.Credentials
-	(*Quota)(nil),                      // 47: quorumail.v1.Quota
-	(*MailboxInfo)(nil),                // 48: quorumail.v1.MailboxInfo
-	(*Acl)(nil),                        // 49: quorumail.v1.Acl
-	(*UidSet)(nil),                     // 50: quorumail.v1.UidSet
-	(*MessageState)(nil),               // 51: quorumail.v1.MessageState
-	(*BodyChunk)(nil),                  // 52: quorumail.v1.BodyChunk
-	(*Email)(nil),                      // 53: quorumail.v1.Email
-	(*MetadataEntry)(nil),              // 54: quorumail.v1.MetadataEntry
+	(SortKey_Field)(0),                 // 2: quorumail.v1.SortKey.Field
+	(ThreadRequest_Algorithm)(0),       // 3: quorumail.v1.ThreadRequest.Algorithm
+	(*Route)(nil),                      // 4: quorumail.v1.Route
+	(*ReadLevel)(nil),                  // 5: quorumail.v1.ReadLevel
+	(*ErrorDetail)(nil),                // 6: quorumail.v1.ErrorDetail
+	(*ProposeRequest)(nil),             // 7: quorumail.v1.ProposeRequest
+	(*ProposeResponse)(nil),            // 8: quorumail.v1.ProposeResponse
+	(*GetAccountRequest)(nil),          // 9: quorumail.v1.GetAccountRequest
+	(*GetAccountResponse)(nil),         // 10: quorumail.v1.GetAccountResponse
+	(*ListMailboxesRequest)(nil),       // 11: quorumail.v1.ListMailboxesRequest
+	(*ListMailboxesResponse)(nil),      // 12: quorumail.v1.ListMailboxesResponse
+	(*GetAclRequest)(nil),              // 13: quorumail.v1.GetAclRequest
+	(*GetAclResponse)(nil),             // 14: quorumail.v1.GetAclResponse
+	(*OpenMailboxRequest)(nil),         // 15: quorumail.v1.OpenMailboxRequest
+	(*Since)(nil),                      // 16: quorumail.v1.Since
+	(*OpenMailboxResponse)(nil),        // 17: quorumail.v1.OpenMailboxResponse
+	(*OpenedMailbox)(nil),              // 18: quorumail.v1.OpenedMailbox
+	(*ChangesRequest)(nil),             // 19: quorumail.v1.ChangesRequest
+	(*ChangesResponse)(nil),            // 20: quorumail.v1.ChangesResponse
+	(*ChangeBatch)(nil),                // 21: quorumail.v1.ChangeBatch
+	(*FetchRequest)(nil),               // 22: quorumail.v1.FetchRequest
+	(*FetchResponse)(nil),              // 23: quorumail.v1.FetchResponse
+	(*FetchedMessage)(nil),             // 24: quorumail.v1.FetchedMessage
+	(*GetFlagsRequest)(nil),            // 25: quorumail.v1.GetFlagsRequest
+	(*GetFlagsResponse)(nil),           // 26: quorumail.v1.GetFlagsResponse
+	(*FlaggedSet)(nil),                 // 27: quorumail.v1.FlaggedSet
+	(*SearchRequest)(nil),              // 28: quorumail.v1.SearchRequest
+	(*SearchPart)(nil),                 // 29: quorumail.v1.SearchPart
+	(*SortRequest)(nil),                // 30: quorumail.v1.SortRequest
+	(*SortKey)(nil),                    // 31: quorumail.v1.SortKey
+	(*SortResponse)(nil),               // 32: quorumail.v1.SortResponse
+	(*ThreadRequest)(nil),              // 33: quorumail.v1.ThreadRequest
+	(*ThreadResponse)(nil),             // 34: quorumail.v1.ThreadResponse
+	(*SearchKey)(nil),                  // 35: quorumail.v1.SearchKey
+	(*SearchKeyList)(nil),              // 36: quorumail.v1.SearchKeyList
+	(*HeaderKey)(nil),                  // 37: quorumail.v1.HeaderKey
+	(*DateKey)(nil),                    // 38: quorumail.v1.DateKey
+	(*SearchResponse)(nil),             // 39: quorumail.v1.SearchResponse
+	(*GetMetadataRequest)(nil),         // 40: quorumail.v1.GetMetadataRequest
+	(*GetMetadataResponse)(nil),        // 41: quorumail.v1.GetMetadataResponse
+	(*MailboxMetadata)(nil),            // 42: quorumail.v1.MailboxMetadata
+	(*WatchRequest)(nil),               // 43: quorumail.v1.WatchRequest
+	(*WatchResponse)(nil),              // 44: quorumail.v1.WatchResponse
+	(*HashShardRequest)(nil),           // 45: quorumail.v1.HashShardRequest
+	(*HashShardResponse)(nil),          // 46: quorumail.v1.HashShardResponse
+	(*NodeStatusRequest)(nil),          // 47: quorumail.v1.NodeStatusRequest
+	(*NodeStatusResponse)(nil),         // 48: quorumail.v1.NodeStatusResponse
+	(*ReplicaStatus)(nil),              // 49: quorumail.v1.ReplicaStatus
+	(*TransferLeadershipRequest)(nil),  // 50: quorumail.v1.TransferLeadershipRequest
+	(*TransferLeadershipResponse)(nil), // 51: quorumail.v1.TransferLeadershipResponse
+	(*Entry)(nil),                      // 52: quorumail.v1.Entry
+	(*Result)(nil),                     // 53: quorumail.v1.Result
+	(*Credentials)(nil),                // 54: quorumail.v1.Credentials
+	(*Quota)(nil),                      // 55: quorumail.v1.Quota
+	(*MailboxInfo)(nil),                // 56: quorumail.v1.MailboxInfo
+	(*Acl)(nil),                        // 57: quorumail.v1.Acl
+	(*UidSet)(nil),                     // 58: quorumail.v1.UidSet
+	(*MessageState)(nil),               // 59: quorumail.v1.MessageState
+	(*BodyChunk)(nil),                  // 60: quorumail.v1.BodyChunk
+	(*Email)(nil),                      // 61: quorumail.v1.Email
+	(*MetadataEntry)(nil),              // 62: quorumail.v1.MetadataEntry
 }
 var file_quorumail_v1_store_proto_depIdxs = []int32{
 	0,  // 0: quorumail.v1.ErrorDetail.kind:type_name -> quorumail.v1.ErrorDetail.Kind
-	2,  // 1: quorumail.v1.ProposeRequest.route:type_name -> quorumail.v1.Route
-	44, // 2: quorumail.v1.ProposeRequest.entry:type_name -> quorumail.v1.Entry
-	45, // 3: quorumail.v1.ProposeResponse.result:type_name -> quorumail.v1.Result
-	2,  // 4: quorumail.v1.GetAccountRequest.route:type_name -> quorumail.v1.Route
-	3,  // 5: quorumail.v1.GetAccountRequest.level:type_name -> quorumail.v1.ReadLevel
-	46, // 6: quorumail.v1.GetAccountResponse.credentials:type_name -> quorumail.v1.Credentials
-	47, // 7: quorumail.v1.GetAccountResponse.quota:type_name -> quorumail.v1.Quota
-	2,  // 8: quorumail.v1.ListMailboxesRequest.route:type_name -> quorumail.v1.Route
-	3,  // 9: quorumail.v1.ListMailboxesRequest.level:type_name -> quorumail.v1.ReadLevel
-	48, // 10: quorumail.v1.ListMailboxesResponse.mailboxes:type_name -> quorumail.v1.MailboxInfo
-	2,  // 11: quorumail.v1.GetAclRequest.route:type_name -> quorumail.v1.Route
-	3,  // 12: quorumail.v1.GetAclRequest.level:type_name -> quorumail.v1.ReadLevel
-	48, // 13: quorumail.v1.GetAclResponse.info:type_name -> quorumail.v1.MailboxInfo
-	49, // 14: quorumail.v1.GetAclResponse.acl:type_name -> quorumail.v1.Acl
-	2,  // 15: quorumail.v1.OpenMailboxRequest.route:type_name -> quorumail.v1.Route
-	3,  // 16: quorumail.v1.OpenMailboxRequest.level:type_name -> quorumail.v1.ReadLevel
-	14, // 17: quorumail.v1.OpenMailboxRequest.since:type_name -> quorumail.v1.Since
-	50, // 18: quorumail.v1.Since.known:type_name -> quorumail.v1.UidSet
-	16, // 19: quorumail.v1.OpenMailboxResponse.opened:type_name -> quorumail.v1.OpenedMailbox
-	19, // 20: quorumail.v1.OpenMailboxResponse.changes:type_name -> quorumail.v1.ChangeBatch
-	48, // 21: quorumail.v1.OpenedMailbox.info:type_name -> quorumail.v1.MailboxInfo
-	50, // 22: quorumail.v1.OpenedMailbox.uids:type_name -> quorumail.v1.UidSet
-	2,  // 23: quorumail.v1.ChangesRequest.route:type_name -> quorumail.v1.Route
-	3,  // 24: quorumail.v1.ChangesRequest.level:type_name -> quorumail.v1.ReadLevel
-	14, // 25: quorumail.v1.ChangesRequest.since:type_name -> quorumail.v1.Since
-	48, // 26: quorumail.v1.ChangesResponse.info:type_name -> quorumail.v1.MailboxInfo
-	19, // 27: quorumail.v1.ChangesResponse.changes:type_name -> quorumail.v1.ChangeBatch
-	51, // 28: quorumail.v1.ChangeBatch.changed:type_name -> quorumail.v1.MessageState
-	50, // 29: quorumail.v1.ChangeBatch.vanished:type_name -> quorumail.v1.UidSet
-	2,  // 30: quorumail.v1.FetchRequest.route:type_name -> quorumail.v1.Route
-	3,  // 31: quorumail.v1.FetchRequest.level:type_name -> quorumail.v1.ReadLevel
-	50, // 32: quorumail.v1.FetchRequest.uids:type_name -> quorumail.v1.UidSet
+	4,  // 1: quorumail.v1.ProposeRequest.route:type_name -> quorumail.v1.Route
+	52, // 2: quorumail.v1.ProposeRequest.entry:type_name -> quorumail.v1.Entry
+	53, // 3: quorumail.v1.ProposeResponse.result:type_name -> quorumail.v1.Result
+	4,  // 4: quorumail.v1.GetAccountRequest.route:type_name -> quorumail.v1.Route
+	5,  // 5: quorumail.v1.GetAccountRequest.level:type_name -> quorumail.v1.ReadLevel
+	54, // 6: quorumail.v1.GetAccountResponse.credentials:type_name -> quorumail.v1.Credentials
+	55, // 7: quorumail.v1.GetAccountResponse.quota:type_name -> quorumail.v1.Quota
+	4,  // 8: quorumail.v1.ListMailboxesRequest.route:type_name -> quorumail.v1.Route
+	5,  // 9: quorumail.v1.ListMailboxesRequest.level:type_name -> quorumail.v1.ReadLevel
+	56, // 10: quorumail.v1.ListMailboxesResponse.mailboxes:type_name -> quorumail.v1.MailboxInfo
+	4,  // 11: quorumail.v1.GetAclRequest.route:type_name -> quorumail.v1.Route
+	5,  // 12: quorumail.v1.GetAclRequest.level:type_name -> quorumail.v1.ReadLevel
+	56, // 13: quorumail.v1.GetAclResponse.info:type_name -> quorumail.v1.MailboxInfo
+	57, // 14: quorumail.v1.GetAclResponse.acl:type_name -> quorumail.v1.Acl
+	4,  // 15: quorumail.v1.OpenMailboxRequest.route:type_name -> quorumail.v1.Route
+	5,  // 16: quorumail.v1.OpenMailboxRequest.level:type_name -> quorumail.v1.ReadLevel
+	16, // 17: quorumail.v1.OpenMailboxRequest.since:type_name -> quorumail.v1.Since
+	58, // 18: quorumail.v1.Since.known:type_name -> quorumail.v1.UidSet
+	18, // 19: quorumail.v1.OpenMailboxResponse.opened:type_name -> quorumail.v1.OpenedMailbox
+	21, // 20: quorumail.v1.OpenMailboxResponse.changes:type_name -> quorumail.v1.ChangeBatch
+	56, // 21: quorumail.v1.OpenedMailbox.info:type_name -> quorumail.v1.MailboxInfo
+	58, // 22: quorumail.v1.OpenedMailbox.uids:type_name -> quorumail.v1.UidSet
+	4,  // 23: quorumail.v1.ChangesRequest.route:type_name -> quorumail.v1.Route
+	5,  // 24: quorumail.v1.ChangesRequest.level:type_name -> quorumail.v1.ReadLevel
+	16, // 25: quorumail.v1.ChangesRequest.since:type_name -> quorumail.v1.Since
+	56, // 26: quorumail.v1.ChangesResponse.info:type_name -> quorumail.v1.MailboxInfo
+	21, // 27: quorumail.v1.ChangesResponse.changes:type_name -> quorumail.v1.ChangeBatch
+	59, // 28: quorumail.v1.ChangeBatch.changed:type_name -> quorumail.v1.MessageState
+	58, // 29: quorumail.v1.ChangeBatch.vanished:type_name -> quorumail.v1.UidSet
+	4,  // 30: quorumail.v1.FetchRequest.route:type_name -> quorumail.v1.Route
+	5,  // 31: quorumail.v1.FetchRequest.level:type_name -> quorumail.v1.ReadLevel
+	58, // 32: quorumail.v1.FetchRequest.uids:type_name -> quorumail.v1.UidSet
 	1,  // 33: quorumail.v1.FetchRequest.body:type_name -> quorumail.v1.FetchRequest.Body
-	22, // 34: quorumail.v1.FetchResponse.message:type_name -> quorumail.v1.FetchedMessage
-	52, // 35: quorumail.v1.FetchResponse.chunk:type_name -> quorumail.v1.BodyChunk
-	22, // 36: quorumail.v1.FetchResponse.messages:type_name -> quorumail.v1.FetchedMessage
-	51, // 37: quorumail.v1.FetchedMessage.state:type_name -> quorumail.v1.MessageState
-	53, // 38: quorumail.v1.FetchedMessage.email:type_name -> quorumail.v1.Email
-	2,  // 39: quorumail.v1.GetFlagsRequest.route:type_name -> quorumail.v1.Route
-	3,  // 40: quorumail.v1.GetFlagsRequest.level:type_name -> quorumail.v1.ReadLevel
-	50, // 41: quorumail.v1.GetFlagsRequest.uids:type_name -> quorumail.v1.UidSet
-	50, // 42: quorumail.v1.GetFlagsResponse.uids:type_name -> quorumail.v1.UidSet
-	25, // 43: quorumail.v1.GetFlagsResponse.flagged:type_name -> quorumail.v1.FlaggedSet
-	50, // 44: quorumail.v1.FlaggedSet.uids:type_name -> quorumail.v1.UidSet
-	2,  // 45: quorumail.v1.SearchRequest.route:type_name -> quorumail.v1.Route
-	3,  // 46: quorumail.v1.SearchRequest.level:type_name -> quorumail.v1.ReadLevel
-	27, // 47: quorumail.v1.SearchRequest.key:type_name -> quorumail.v1.SearchKey
-	50, // 48: quorumail.v1.SearchRequest.within:type_name -> quorumail.v1.UidSet
-	28, // 49: quorumail.v1.SearchKey.and:type_name -> quorumail.v1.SearchKeyList
-	28, // 50: quorumail.v1.SearchKey.or:type_name -> quorumail.v1.SearchKeyList
-	27, // 51: quorumail.v1.SearchKey.not:type_name -> quorumail.v1.SearchKey
-	50, // 52: quorumail.v1.SearchKey.uids:type_name -> quorumail.v1.UidSet
-	29, // 53: quorumail.v1.SearchKey.header:type_name -> quorumail.v1.HeaderKey
-	30, // 54: quorumail.v1.SearchKey.internal_date:type_name -> quorumail.v1.DateKey
-	30, // 55: quorumail.v1.SearchKey.sent_date:type_name -> quorumail.v1.DateKey
-	30, // 56: quorumail.v1.SearchKey.save_date:type_name -> quorumail.v1.DateKey
-	27, // 57: quorumail.v1.SearchKeyList.keys:type_name -> quorumail.v1.SearchKey
-	50, // 58: quorumail.v1.SearchResponse.uids:type_name -> quorumail.v1.UidSet
-	2,  // 59: quorumail.v1.GetMetadataRequest.route:type_name -> quorumail.v1.Route
-	3,  // 60: quorumail.v1.GetMetadataRequest.level:type_name -> quorumail.v1.ReadLevel
-	34, // 61: quorumail.v1.GetMetadataResponse.mailboxes:type_name -> quorumail.v1.MailboxMetadata
-	54, // 62: quorumail.v1.MailboxMetadata.entries:type_name -> quorumail.v1.MetadataEntry
-	2,  // 63: quorumail.v1.WatchRequest.route:type_name -> quorumail.v1.Route
-	4,  // 64: quorumail.v1.WatchResponse.error:type_name -> quorumail.v1.ErrorDetail
-	41, // 65: quorumail.v1.NodeStatusResponse.replicas:type_name -> quorumail.v1.ReplicaStatus
-	5,  // 66: quorumail.v1.StoreService.Propose:input_type -> quorumail.v1.ProposeRequest
-	7,  // 67: quorumail.v1.StoreService.GetAccount:input_type -> quorumail.v1.GetAccountRequest
-	9,  // 68: quorumail.v1.StoreService.ListMailboxes:input_type -> quorumail.v1.ListMailboxesRequest
-	13, // 69: quorumail.v1.StoreService.OpenMailbox:input_type -> quorumail.v1.OpenMailboxRequest
-	17, // 70: quorumail.v1.StoreService.Changes:input_type -> quorumail.v1.ChangesRequest
-	20, // 71: quorumail.v1.StoreService.Fetch:input_type -> quorumail.v1.FetchRequest
-	23, // 72: quorumail.v1.StoreService.GetFlags:input_type -> quorumail.v1.GetFlagsRequest
-	26, // 73: quorumail.v1.StoreService.Search:input_type -> quorumail.v1.SearchRequest
-	32, // 74: quorumail.v1.StoreService.GetMetadata:input_type -> quorumail.v1.GetMetadataRequest
-	11, // 75: quorumail.v1.StoreService.GetAcl:input_type -> quorumail.v1.GetAclRequest
-	35, // 76: quorumail.v1.StoreService.Watch:input_type -> quorumail.v1.WatchRequest
-	37, // 77: quorumail.v1.AdminService.HashShard:input_type -> quorumail.v1.HashShardRequest
-	39, // 78: quorumail.v1.AdminService.NodeStatus:input_type -> quorumail.v1.NodeStatusRequest
-	42, // 79: quorumail.v1.AdminService.TransferLeadership:input_type -> quorumail.v1.TransferLeadershipRequest
-	6,  // 80: quorumail.v1.StoreService.Propose:output_type -> quorumail.v1.ProposeResponse
-	8,  // 81: quorumail.v1.StoreService.GetAccount:output_type -> quorumail.v1.GetAccountResponse
-	10, // 82: quorumail.v1.StoreService.ListMailboxes:output_type -> quorumail.v1.ListMailboxesResponse
-	15, // 83: quorumail.v1.StoreService.OpenMailbox:output_type -> quorumail.v1.OpenMailboxResponse
-	18, // 84: quorumail.v1.StoreService.Changes:output_type -> quorumail.v1.ChangesResponse
-	21, // 85: quorumail.v1.StoreService.Fetch:output_type -> quorumail.v1.FetchResponse
-	24, // 86: quorumail.v1.StoreService.GetFlags:output_type -> quorumail.v1.GetFlagsResponse
-	31, // 87: quorumail.v1.StoreService.Search:output_type -> quorumail.v1.SearchResponse
-	33, // 88: quorumail.v1.StoreService.GetMetadata:output_type -> quorumail.v1.GetMetadataResponse
-	12, // 89: quorumail.v1.StoreService.GetAcl:output_type -> quorumail.v1.GetAclResponse
-	36, // 90: quorumail.v1.StoreService.Watch:output_type -> quorumail.v1.WatchResponse
-	38, // 91: quorumail.v1.AdminService.HashShard:output_type -> quorumail.v1.HashShardResponse
-	40, // 92: quorumail.v1.AdminService.NodeStatus:output_type -> quorumail.v1.NodeStatusResponse
-	43, // 93: quorumail.v1.AdminService.TransferLeadership:output_type -> quorumail.v1.TransferLeadershipResponse
-	80, // [80:94] is the sub-list for method output_type
-	66, // [66:80] is the sub-list for method input_type
-	66, // [66:66] is the sub-list for extension type_name
-	66, // [66:66] is the sub-list for extension extendee
-	0,  // [0:66] is the sub-list for field type_name
+	24, // 34: quorumail.v1.FetchResponse.message:type_name -> quorumail.v1.FetchedMessage
+	60, // 35: quorumail.v1.FetchResponse.chunk:type_name -> quorumail.v1.BodyChunk
+	24, // 36: quorumail.v1.FetchResponse.messages:type_name -> quorumail.v1.FetchedMessage
+	59, // 37: quorumail.v1.FetchedMessage.state:type_name -> quorumail.v1.MessageState
+	61, // 38: quorumail.v1.FetchedMessage.email:type_name -> quorumail.v1.Email
+	4,  // 39: quorumail.v1.GetFlagsRequest.route:type_name -> quorumail.v1.Route
+	5,  // 40: quorumail.v1.GetFlagsRequest.level:type_name -> quorumail.v1.ReadLevel
+	58, // 41: quorumail.v1.GetFlagsRequest.uids:type_name -> quorumail.v1.UidSet
+	58, // 42: quorumail.v1.GetFlagsResponse.uids:type_name -> quorumail.v1.UidSet
+	27, // 43: quorumail.v1.GetFlagsResponse.flagged:type_name -> quorumail.v1.FlaggedSet
+	58, // 44: quorumail.v1.FlaggedSet.uids:type_name -> quorumail.v1.UidSet
+	4,  // 45: quorumail.v1.SearchRequest.route:type_name -> quorumail.v1.Route
+	5,  // 46: quorumail.v1.SearchRequest.level:type_name -> quorumail.v1.ReadLevel
+	35, // 47: quorumail.v1.SearchRequest.key:type_name -> quorumail.v1.SearchKey
+	58, // 48: quorumail.v1.SearchRequest.within:type_name -> quorumail.v1.UidSet
+	29, // 49: quorumail.v1.SearchRequest.part:type_name -> quorumail.v1.SearchPart
+	28, // 50: quorumail.v1.SortRequest.search:type_name -> quorumail.v1.SearchRequest
+	31, // 51: quorumail.v1.SortRequest.keys:type_name -> quorumail.v1.SortKey
+	2,  // 52: quorumail.v1.SortKey.field:type_name -> quorumail.v1.SortKey.Field
+	28, // 53: quorumail.v1.ThreadRequest.search:type_name -> quorumail.v1.SearchRequest
+	3,  // 54: quorumail.v1.ThreadRequest.algorithm:type_name -> quorumail.v1.ThreadRequest.Algorithm
+	36, // 55: quorumail.v1.SearchKey.and:type_name -> quorumail.v1.SearchKeyList
+	36, // 56: quorumail.v1.SearchKey.or:type_name -> quorumail.v1.SearchKeyList
+	35, // 57: quorumail.v1.SearchKey.not:type_name -> quorumail.v1.SearchKey
+	58, // 58: quorumail.v1.SearchKey.uids:type_name -> quorumail.v1.UidSet
+	37, // 59: quorumail.v1.SearchKey.header:type_name -> quorumail.v1.HeaderKey
+	38, // 60: quorumail.v1.SearchKey.internal_date:type_name -> quorumail.v1.DateKey
+	38, // 61: quorumail.v1.SearchKey.sent_date:type_name -> quorumail.v1.DateKey
+	38, // 62: quorumail.v1.SearchKey.save_date:type_name -> quorumail.v1.DateKey
+	35, // 63: quorumail.v1.SearchKeyList.keys:type_name -> quorumail.v1.SearchKey
+	58, // 64: quorumail.v1.SearchResponse.uids:type_name -> quorumail.v1.UidSet
+	4,  // 65: quorumail.v1.GetMetadataRequest.route:type_name -> quorumail.v1.Route
+	5,  // 66: quorumail.v1.GetMetadataRequest.level:type_name -> quorumail.v1.ReadLevel
+	42, // 67: quorumail.v1.GetMetadataResponse.mailboxes:type_name -> quorumail.v1.MailboxMetadata
+	62, // 68: quorumail.v1.MailboxMetadata.entries:type_name -> quorumail.v1.MetadataEntry
+	4,  // 69: quorumail.v1.WatchRequest.route:type_name -> quorumail.v1.Route
+	6,  // 70: quorumail.v1.WatchResponse.error:type_name -> quorumail.v1.ErrorDetail
+	49, // 71: quorumail.v1.NodeStatusResponse.replicas:type_name -> quorumail.v1.ReplicaStatus
+	7,  // 72: quorumail.v1.StoreService.Propose:input_type -> quorumail.v1.ProposeRequest
+	9,  // 73: quorumail.v1.StoreService.GetAccount:input_type -> quorumail.v1.GetAccountRequest
+	11, // 74: quorumail.v1.StoreService.ListMailboxes:input_type -> quorumail.v1.ListMailboxesRequest
+	15, // 75: quorumail.v1.StoreService.OpenMailbox:input_type -> quorumail.v1.OpenMailboxRequest
+	19, // 76: quorumail.v1.StoreService.Changes:input_type -> quorumail.v1.ChangesRequest
+	22, // 77: quorumail.v1.StoreService.Fetch:input_type -> quorumail.v1.FetchRequest
+	25, // 78: quorumail.v1.StoreService.GetFlags:input_type -> quorumail.v1.GetFlagsRequest
+	28, // 79: quorumail.v1.StoreService.Search:input_type -> quorumail.v1.SearchRequest
+	30, // 80: quorumail.v1.StoreService.Sort:input_type -> quorumail.v1.SortRequest
+	33, // 81: quorumail.v1.StoreService.Thread:input_type -> quorumail.v1.ThreadRequest
+	40, // 82: quorumail.v1.StoreService.GetMetadata:input_type -> quorumail.v1.GetMetadataRequest
+	13, // 83: quorumail.v1.StoreService.GetAcl:input_type -> quorumail.v1.GetAclRequest
+	43, // 84: quorumail.v1.StoreService.Watch:input_type -> quorumail.v1.WatchRequest
+	45, // 85: quorumail.v1.AdminService.HashShard:input_type -> quorumail.v1.HashShardRequest
+	47, // 86: quorumail.v1.AdminService.NodeStatus:input_type -> quorumail.v1.NodeStatusRequest
+	50, // 87: quorumail.v1.AdminService.TransferLeadership:input_type -> quorumail.v1.TransferLeadershipRequest
+	8,  // 88: quorumail.v1.StoreService.Propose:output_type -> quorumail.v1.ProposeResponse
+	10, // 89: quorumail.v1.StoreService.GetAccount:output_type -> quorumail.v1.GetAccountResponse
+	12, // 90: quorumail.v1.StoreService.ListMailboxes:output_type -> quorumail.v1.ListMailboxesResponse
+	17, // 91: quorumail.v1.StoreService.OpenMailbox:output_type -> quorumail.v1.OpenMailboxResponse
+	20, // 92: quorumail.v1.StoreService.Changes:output_type -> quorumail.v1.ChangesResponse
+	23, // 93: quorumail.v1.StoreService.Fetch:output_type -> quorumail.v1.FetchResponse
+	26, // 94: quorumail.v1.StoreService.GetFlags:output_type -> quorumail.v1.GetFlagsResponse
+	39, // 95: quorumail.v1.StoreService.Search:output_type -> quorumail.v1.SearchResponse
+	32, // 96: quorumail.v1.StoreService.Sort:output_type -> quorumail.v1.SortResponse
+	34, // 97: quorumail.v1.StoreService.Thread:output_type -> quorumail.v1.ThreadResponse
+	41, // 98: quorumail.v1.StoreService.GetMetadata:output_type -> quorumail.v1.GetMetadataResponse
+	14, // 99: quorumail.v1.StoreService.GetAcl:output_type -> quorumail.v1.GetAclResponse
+	44, // 100: quorumail.v1.StoreService.Watch:output_type -> quorumail.v1.WatchResponse
+	46, // 101: quorumail.v1.AdminService.HashShard:output_type -> quorumail.v1.HashShardResponse
+	48, // 102: quorumail.v1.AdminService.NodeStatus:output_type -> quorumail.v1.NodeStatusResponse
+	51, // 103: quorumail.v1.AdminService.TransferLeadership:output_type -> quorumail.v1.TransferLeadershipResponse
+	88, // [88:104] is the sub-list for method output_type
+	72, // [72:88] is the sub-list for method input_type
+	72, // [72:72] is the sub-list for extension type_name
+	72, // [72:72] is the sub-list for extension extendee
+	0,  // [0:72] is the sub-list for field type_name
 }
 
 func init() { file_quorumail_v1_store_proto_init() }
@@ -3802,7 +4390,7 @@ func file_quorumail_v1_store_proto_init() {
 		(*FlaggedSet_SystemFlag)(nil),
 		(*FlaggedSet_Keyword)(nil),
 	}
-	file_quorumail_v1_store_proto_msgTypes[25].OneofWrappers = []any{
+	file_quorumail_v1_store_proto_msgTypes[31].OneofWrappers = []any{
 		(*SearchKey_And)(nil),
 		(*SearchKey_Or)(nil),
 		(*SearchKey_Not)(nil),
@@ -3823,15 +4411,15 @@ func file_quorumail_v1_store_proto_init() {
 		(*SearchKey_EmailId)(nil),
 		(*SearchKey_ThreadId)(nil),
 	}
-	file_quorumail_v1_store_proto_msgTypes[28].OneofWrappers = []any{}
-	file_quorumail_v1_store_proto_msgTypes[30].OneofWrappers = []any{}
+	file_quorumail_v1_store_proto_msgTypes[34].OneofWrappers = []any{}
+	file_quorumail_v1_store_proto_msgTypes[36].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quorumail_v1_store_proto_rawDesc), len(file_quorumail_v1_store_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   42,
+			NumEnums:      4,
+			NumMessages:   48,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

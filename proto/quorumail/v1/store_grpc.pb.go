@@ -33,6 +33,8 @@ const (
 	StoreService_Fetch_FullMethodName         = "/quorumail.v1.StoreService/Fetch"
 	StoreService_GetFlags_FullMethodName      = "/quorumail.v1.StoreService/GetFlags"
 	StoreService_Search_FullMethodName        = "/quorumail.v1.StoreService/Search"
+	StoreService_Sort_FullMethodName          = "/quorumail.v1.StoreService/Sort"
+	StoreService_Thread_FullMethodName        = "/quorumail.v1.StoreService/Thread"
 	StoreService_GetMetadata_FullMethodName   = "/quorumail.v1.StoreService/GetMetadata"
 	StoreService_GetAcl_FullMethodName        = "/quorumail.v1.StoreService/GetAcl"
 	StoreService_Watch_FullMethodName         = "/quorumail.v1.StoreService/Watch"
@@ -64,6 +66,10 @@ type StoreServiceClient interface {
 	GetFlags(ctx context.Context, in *GetFlagsRequest, opts ...grpc.CallOption) (*GetFlagsResponse, error)
 	// UIDs that match.
 	Search(ctx context.Context, in *SearchRequest, opts ...grpc.CallOption) (*SearchResponse, error)
+	// UIDs that match, in an order.
+	Sort(ctx context.Context, in *SortRequest, opts ...grpc.CallOption) (*SortResponse, error)
+	// Messages that match, as threads.
+	Thread(ctx context.Context, in *ThreadRequest, opts ...grpc.CallOption) (*ThreadResponse, error)
 	// Annotations of mailboxes. The first response has applied_index and mod_seq,
 	// also if there are none.
 	GetMetadata(ctx context.Context, in *GetMetadataRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[GetMetadataResponse], error)
@@ -189,6 +195,26 @@ func (c *storeServiceClient) Search(ctx context.Context, in *SearchRequest, opts
 	return out, nil
 }
 
+func (c *storeServiceClient) Sort(ctx context.Context, in *SortRequest, opts ...grpc.CallOption) (*SortResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SortResponse)
+	err := c.cc.Invoke(ctx, StoreService_Sort_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *storeServiceClient) Thread(ctx context.Context, in *ThreadRequest, opts ...grpc.CallOption) (*ThreadResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ThreadResponse)
+	err := c.cc.Invoke(ctx, StoreService_Thread_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *storeServiceClient) GetMetadata(ctx context.Context, in *GetMetadataRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[GetMetadataResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &StoreService_ServiceDesc.Streams[3], StoreService_GetMetadata_FullMethodName, cOpts...)
@@ -257,6 +283,10 @@ type StoreServiceServer interface {
 	GetFlags(context.Context, *GetFlagsRequest) (*GetFlagsResponse, error)
 	// UIDs that match.
 	Search(context.Context, *SearchRequest) (*SearchResponse, error)
+	// UIDs that match, in an order.
+	Sort(context.Context, *SortRequest) (*SortResponse, error)
+	// Messages that match, as threads.
+	Thread(context.Context, *ThreadRequest) (*ThreadResponse, error)
 	// Annotations of mailboxes. The first response has applied_index and mod_seq,
 	// also if there are none.
 	GetMetadata(*GetMetadataRequest, grpc.ServerStreamingServer[GetMetadataResponse]) error
@@ -298,6 +328,12 @@ func (UnimplementedStoreServiceServer) GetFlags(context.Context, *GetFlagsReques
 }
 func (UnimplementedStoreServiceServer) Search(context.Context, *SearchRequest) (*SearchResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Search not implemented")
+}
+func (UnimplementedStoreServiceServer) Sort(context.Context, *SortRequest) (*SortResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Sort not implemented")
+}
+func (UnimplementedStoreServiceServer) Thread(context.Context, *ThreadRequest) (*ThreadResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Thread not implemented")
 }
 func (UnimplementedStoreServiceServer) GetMetadata(*GetMetadataRequest, grpc.ServerStreamingServer[GetMetadataResponse]) error {
 	return status.Error(codes.Unimplemented, "method GetMetadata not implemented")
@@ -452,6 +488,42 @@ func _StoreService_Search_Handler(srv interface{}, ctx context.Context, dec func
 	return interceptor(ctx, in, info, handler)
 }
 
+func _StoreService_Sort_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SortRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StoreServiceServer).Sort(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: StoreService_Sort_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StoreServiceServer).Sort(ctx, req.(*SortRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _StoreService_Thread_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ThreadRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StoreServiceServer).Thread(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: StoreService_Thread_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StoreServiceServer).Thread(ctx, req.(*ThreadRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _StoreService_GetMetadata_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(GetMetadataRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -514,6 +586,14 @@ var StoreService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Search",
 			Handler:    _StoreService_Search_Handler,
+		},
+		{
+			MethodName: "Sort",
+			Handler:    _StoreService_Sort_Handler,
+		},
+		{
+			MethodName: "Thread",
+			Handler:    _StoreService_Thread_Handler,
 		},
 		{
 			MethodName: "GetAcl",
