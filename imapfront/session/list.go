@@ -170,11 +170,12 @@ func criteria(sel wire.ListSelect) string {
 // attributes returns the attributes of a name that is listed.
 func attributes(cmd wire.List, e *entry) []string {
 	var attrs []string
-	if e.info == nil {
+	switch {
+	case e.info != nil:
+	case cmd.Extended:
 		attrs = append(attrs, `\NonExistent`)
-		if !cmd.Extended {
-			attrs = append(attrs, `\Noselect`) // what clients without LIST-EXTENDED know
-		}
+	default:
+		attrs = append(attrs, `\Noselect`) // RFC 9051, 6.3.9; never both (9, mbx-list-sflag)
 	}
 	if e.children {
 		attrs = append(attrs, `\HasChildren`)
@@ -215,6 +216,13 @@ func (c *Conn) lsub(cmd wire.List, all []*entry) {
 
 // status is STATUS (RFC 9051, 6.3.11).
 func (c *Conn) status(ctx context.Context, cmd wire.Status) error {
+	if c.box != nil && c.box.name == cmd.Mailbox {
+		// What is said of the selected mailbox, its session is told too.
+		if err := c.pull(ctx, true); err != nil {
+			return c.boxFailed("STATUS", err)
+		}
+		c.tell(true)
+	}
 	l, err := c.store.ListMailboxes(ctx)
 	if err != nil {
 		return c.fail("STATUS", err)
