@@ -31,7 +31,7 @@ func TestTranscriptsCompressed_RFC4978_3(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			user := fmt.Sprintf("user%d@example.org", n)
 			c.CreateAccount(t, user, "secret")
-			transcript.Run(t, s, transcript.Server{User: user, Password: "secret", Compress: true, Dial: func() (net.Conn, error) { return net.Dial("tcp", addr) }})
+			transcript.Run(t, s, transcript.Server{User: user, Password: "secret", Another: another(t, c, user), Compress: true, Dial: func() (net.Conn, error) { return net.Dial("tcp", addr) }})
 		})
 	}
 }
@@ -46,7 +46,7 @@ func TestCompressBeneathTLS_RFC4978_3(t *testing.T) {
 	for _, name := range []string{"append-multi", "idle", "qresync-vanished-live"} {
 		user := name + "@example.org"
 		c.CreateAccount(t, user, "secret")
-		transcript.Run(t, scripts(t)[name], transcript.Server{User: user, Password: "secret", Compress: true, Dial: func() (net.Conn, error) {
+		transcript.Run(t, scripts(t)[name], transcript.Server{User: user, Password: "secret", Another: another(t, c, user), Compress: true, Dial: func() (net.Conn, error) {
 			return tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // the test's own certificate
 		}})
 	}

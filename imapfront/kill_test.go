@@ -84,7 +84,7 @@ func (k *kill) run(t *testing.T, runs []killed) {
 			t.Run(fmt.Sprintf("%s/line%d", r.name, r.s.Steps[r.step].Line), func(t *testing.T) {
 				k.cluster.CreateAccount(t, user, "secret")
 				transcript.Run(t, r.s, transcript.Server{
-					User: user, Password: "secret", Timeout: 30 * time.Second, Dial: k.dial,
+					User: user, Password: "secret", Another: another(t, k.cluster, user), Timeout: 30 * time.Second, Dial: k.dial,
 					Between: func(step int) {
 						if step == r.step {
 							arrive()

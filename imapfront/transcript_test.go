@@ -92,7 +92,7 @@ func runAll(t *testing.T, c *nodetest.Cluster) {
 			user := fmt.Sprintf("user%d@example.org", n)
 			c.CreateAccount(t, user, "secret")
 			dials := 0
-			transcript.Run(t, all[name], transcript.Server{User: user, Password: "secret", Dial: func() (net.Conn, error) {
+			transcript.Run(t, all[name], transcript.Server{User: user, Password: "secret", Another: another(t, c, user), Dial: func() (net.Conn, error) {
 				dials++
 				return net.Dial("tcp", addrs[dials%len(addrs)])
 			}})

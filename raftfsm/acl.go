@@ -296,13 +296,6 @@ func (m flagMask) keep(rec *messageRecord, system imapnum.SystemFlags, words []u
 	return system&m.system | rec.system&^m.system, words
 }
 
-// MayAnnotate reports whether rights are enough to set and read annotations of a
-// mailbox (RFC 5464, 3.3).
-func MayAnnotate(r imapnum.Rights) bool {
-	const some = imapnum.RightRead | imapnum.RightSeen | imapnum.RightWrite | imapnum.RightInsert | imapnum.RightPost
-	return r.Has(imapnum.RightLookup) && r&some != 0
-}
-
 // ownersOnly reports whether an operation is for the owner alone.
 func ownersOnly(e *pb.Entry) bool {
 	switch e.GetOp().(type) {

@@ -21,6 +21,7 @@ func FuzzApply(f *testing.F) {
 		{Account: alice, Op: &pb.Entry_PutChunk{PutChunk: &pb.PutChunkOp{BodyId: session, Chunk: &pb.BodyChunk{Codec: 1, RawSize: 1, Data: []byte("x")}}}},
 		{Account: alice, Op: &pb.Entry_Collect{Collect: &pb.CollectOp{BodiesBefore: 1 << 60, Limit: 5}}},
 		{Account: alice, Op: &pb.Entry_Replace{Replace: &pb.ReplaceOp{Append: seed.mail("INBOX", "word").GetAppend(), MailboxId: 1, Uid: 1}}},
+		grant("INBOX", bob, "lrswi"), as(bob, seed.mail("INBOX", "word")),
 		setQuota(1, 2, nil), annotation("INBOX", "/private/comment", "x", "/shared/a", nil),
 		{Account: alice, Op: &pb.Entry_DeleteAccount{}},
 	} {

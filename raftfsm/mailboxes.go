@@ -38,15 +38,17 @@ func (tx *tx) name(a *account, m *mailbox) error {
 
 func (tx *tx) createMailbox(a *account, op *pb.CreateMailboxOp) (*pb.Result, error) {
 	name, ok := canonName(op.GetName())
+	if a.actor != "" && (!ok || op.GetSpecialUse() != "") {
+		// Special uses are the owner's to give; and of what is wrong with a name
+		// nothing is told that would not be told of an account that does not exist.
+		return noPermission(), nil
+	}
 	if !ok {
 		return refuse(pb.Code_CODE_INVALID_NAME, "not a mailbox name"), nil
 	}
 	use, ok := canonUse(op.GetSpecialUse())
 	if !ok {
 		return refuse(pb.Code_CODE_USE_ATTR, "unknown special use"), nil
-	}
-	if use != "" && a.actor != "" {
-		return refuse(pb.Code_CODE_USE_ATTR, "special uses are the owner's to give"), nil
 	}
 	if refusal, err := tx.mayCreate(a, name); err != nil || refusal != nil {
 		return refusal, err
@@ -173,6 +175,15 @@ func (tx *tx) renameMailbox(a *account, op *pb.RenameMailboxOp) (*pb.Result, err
 		return noMailbox(), nil
 	}
 	to, ok := canonName(op.GetTo())
+	if a.actor != "" {
+		m, err := tx.mailboxByName(a, from)
+		if err != nil {
+			return nil, err
+		}
+		if refusal, err := tx.may(a, m, imapnum.RightDelete); err != nil || refusal != nil {
+			return refusal, err
+		}
+	}
 	if !ok || strings.HasPrefix(to, from+Separator) && from != Inbox {
 		return refuse(pb.Code_CODE_INVALID_NAME, "not a possible new name"), nil
 	}
@@ -180,8 +191,8 @@ func (tx *tx) renameMailbox(a *account, op *pb.RenameMailboxOp) (*pb.Result, err
 	if err != nil {
 		return nil, err
 	}
-	if refusal, err := tx.may(a, m, imapnum.RightDelete); err != nil || refusal != nil {
-		return refusal, err
+	if m == nil {
+		return noMailbox(), nil
 	}
 	if refusal, err := tx.mayCreate(a, to); err != nil || refusal != nil {
 		return refusal, err

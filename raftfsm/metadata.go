@@ -222,7 +222,7 @@ func (tx *tx) metadataChanges(a *account, actor string, op *pb.SetMetadataOp) ([
 		if err != nil {
 			return nil, nil, err
 		}
-		if !MayAnnotate(rights) {
+		if !rights.MayAnnotate() {
 			return nil, noPermission(), nil
 		}
 		mailbox = m.id

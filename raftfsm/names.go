@@ -6,8 +6,6 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
-
-	"github.com/quorumail/quorumail/proto/imapnum"
 )
 
 // Inbox is the name of the mailbox that every account has.
@@ -24,7 +22,7 @@ const (
 	maxMailboxDepth   = 50
 	maxMailboxes      = 10_000
 	maxSubscriptions  = 10_000
-	maxKeywords       = imapnum.MaxKeywords
+	maxKeywords       = 1000 // in a mailbox's table
 	maxKeyword        = 255  // octets
 	maxAppendMessages = 1000 // in one entry
 	maxACL            = 200  // identifiers in a mailbox's access control list

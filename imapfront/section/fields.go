@@ -12,8 +12,7 @@ const maxName = 998
 // FieldFilter passes the fields of a header on whose names are among some, or
 // are not (RFC 9051, 6.4.5.1, HEADER.FIELDS and HEADER.FIELDS.NOT): in their
 // order and as they are folded, lines ended by CRLF, and the empty line that ends
-// the header, if there is one. What is no field, and what follows the empty line,
-// it drops.
+// a header always. What is no field, and what follows the empty line, it drops.
 // The header is written to it in pieces; it holds no more than a field name.
 type FieldFilter struct {
 	dst   io.Writer
@@ -83,15 +82,15 @@ func (f *FieldFilter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Close ends the header.
+// Close ends the header with the empty line.
 func (f *FieldFilter) Close() error {
-	switch f.state {
-	case ended:
-		f.out = append(f.out, '\r', '\n')
-	case inName, inValue:
-		f.endLine()
+	if f.state != ended {
+		if f.state != lineStart {
+			f.endLine()
+		}
 		f.state = ended
 	}
+	f.out = append(f.out, '\r', '\n')
 	return f.flush()
 }
 

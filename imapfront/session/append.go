@@ -22,6 +22,11 @@ const (
 // are added by one entry, or none.
 func (c *Conn) append(ctx context.Context, cmd wire.Append) error {
 	at := c.at(cmd.Mailbox)
+	if at.owner != "" {
+		if err := c.mayInsert(ctx, at); err != nil {
+			return c.beforeLiteral(c.intoFailed("APPEND", err))
+		}
+	}
 	msgs, err := c.receiveAll(ctx, at.store, cmd.First, maxMessages)
 	if msgs == nil {
 		return err
@@ -34,15 +39,11 @@ func (c *Conn) append(ctx context.Context, cmd wire.Append) error {
 	if res.GetCode() != pb.Code_CODE_OK {
 		return c.refusedInto(res)
 	}
-	switch {
-	case c.selects(at, res.GetMailboxId()):
+	if c.selects(at, res.GetMailboxId()) {
 		if err := c.pull(ctx, false); err == nil {
 			c.tell(true)
 		}
-	case c.box != nil:
-		c.catchUp(ctx, nil)
 	}
-	c.tellSpelling(cmd.Mailbox)
 	return c.ok(appendUID(res), "APPEND done")
 }
 
@@ -99,14 +100,19 @@ func (c *Conn) acceptable(msg wire.AppendMessage, before, most int) (refused boo
 	default:
 		return false, nil
 	}
-	// The answer comes first: a client that sends on unasked may wait for it.
-	if err := c.no(code, text); err != nil {
-		return true, err
+	return true, c.beforeLiteral(c.no(code, text))
+}
+
+// beforeLiteral ends a command that has been answered before its literal was asked
+// for. The answer comes first: a client that sends on unasked may wait for it.
+func (c *Conn) beforeLiteral(err error) error {
+	if err != nil {
+		return err
 	}
 	if err := c.w.Flush(); err != nil {
-		return true, err
+		return err
 	}
-	return true, c.r.RefuseLiteral()
+	return c.r.RefuseLiteral()
 }
 
 // receive reads a message. It returns nil if storage did not take it, having

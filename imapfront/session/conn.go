@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -83,6 +84,8 @@ type Conn struct {
 	state state
 	store Store
 	box   *mailbox // of state selected
+	// owners are stores of other accounts, by their names.
+	owners map[string]Store
 	// annotations is what the client knows of, if it has enabled METADATA.
 	annotations *annotations
 	notify      *notify // nil until NOTIFY is first used
@@ -213,8 +216,6 @@ func (c *Conn) readError(ctx context.Context, err error) error {
 		return c.bye("TOOBIG", "too much at once")
 	case errors.Is(err, deflate.ErrCorrupt):
 		return c.bye("", "what comes is not compressed")
-	case errors.Is(err, wire.ErrGarbage):
-		return c.bye("", "this is no IMAP")
 	case c.in.draining() || ctx.Err() != nil:
 		return c.bye("UNAVAILABLE", "server shuts down")
 	case errors.As(err, &timeout) && timeout.Timeout():
@@ -256,15 +257,6 @@ func (c *Conn) ok(code, text string) error {
 		c.errors = 0
 	}
 	return c.answer("OK", code, text)
-}
-
-// done is the answer OK of a command that must not tell expunges. It tells that
-// there are some (RFC 5530, 3).
-func (c *Conn) done(text string) error {
-	if c.box.view.Gone().Empty() {
-		return c.ok("", text)
-	}
-	return c.ok("EXPUNGEISSUED", text)
 }
 
 func (c *Conn) no(code, text string) error  { return c.answer("NO", code, text) }
@@ -322,14 +314,12 @@ func (c *Conn) executeNotAuthenticated(ctx context.Context, cmd wire.Command) er
 	return c.wrongState("log in first")
 }
 
-// wrongState answers a command that the state does not allow. Unlike what is no
-// command it does not count against the client.
-func (c *Conn) wrongState(text string) error { return c.bad("", text) }
+// wrongState answers a command that the state does not allow.
+func (c *Conn) wrongState(text string) error {
+	return c.syntaxError(&wire.SyntaxError{Tag: c.tag, Text: text})
+}
 
 func (c *Conn) executeAuthenticated(ctx context.Context, cmd wire.Command) error {
-	if c.box != nil {
-		c.catchUp(ctx, cmd)
-	}
 	switch cmd := cmd.(type) {
 	case wire.Enable:
 		return c.enable(ctx, cmd)
@@ -357,10 +347,20 @@ func (c *Conn) executeAuthenticated(ctx context.Context, cmd wire.Command) error
 		return c.getQuotaRoot(ctx, cmd)
 	case wire.SetQuota:
 		return c.setQuota(ctx, cmd)
+	case wire.SetACL:
+		return c.setACL(ctx, cmd)
+	case wire.DeleteACL:
+		return c.deleteACL(ctx, cmd)
+	case wire.GetACL:
+		return c.getACL(ctx, cmd)
+	case wire.ListRights:
+		return c.listRights(ctx, cmd)
+	case wire.MyRights:
+		return c.myRights(ctx, cmd)
 	case wire.Append:
 		return c.append(ctx, cmd)
 	case wire.Namespace:
-		c.w.Untagged(`NAMESPACE (("" "/")) NIL NIL`)
+		c.w.Untagged(`NAMESPACE (("" "/")) (("`, othersPrefix, `" "/")) NIL`)
 		return c.ok("", "NAMESPACE done")
 	case wire.Notify:
 		return c.setNotify(ctx, cmd)
@@ -409,9 +409,8 @@ func (c *Conn) executeSelected(ctx context.Context, cmd wire.Command) (done bool
 	return false, nil
 }
 
-// startTLS begins TLS (RFC 9051, 6.2.1). What the client has sent along with the
-// command is taken for the beginning of its handshake, and never for a part of
-// the secured stream.
+// startTLS begins TLS (RFC 9051, 6.2.1). What the client has sent before it is
+// dropped: it must not be taken for a part of the secured stream (11.1).
 func (c *Conn) startTLS() error {
 	if c.cfg.TLS == nil || c.secure {
 		return c.wrongState("STARTTLS is not available")
@@ -422,7 +421,10 @@ func (c *Conn) startTLS() error {
 	if err := c.w.Flush(); err != nil {
 		return err
 	}
-	t := tls.Server(&preread{Conn: c.net, octets: c.r.Rest()}, c.cfg.TLS)
+	if c.pipelined() {
+		return fmt.Errorf("session: octets after STARTTLS")
+	}
+	t := tls.Server(c.net, c.cfg.TLS)
 	if err := t.Handshake(); err != nil { // the deadline is that of reading a command
 		return err
 	}
@@ -431,19 +433,4 @@ func (c *Conn) startTLS() error {
 	c.inflate = nil
 	c.r.Reset(&c.in)
 	return nil
-}
-
-// preread is a connection of which some octets have been read already.
-type preread struct {
-	net.Conn
-	octets []byte
-}
-
-func (p *preread) Read(b []byte) (int, error) {
-	if len(p.octets) == 0 {
-		return p.Conn.Read(b)
-	}
-	n := copy(b, p.octets)
-	p.octets = p.octets[n:]
-	return n, nil
 }

@@ -39,6 +39,7 @@ type Store interface {
 	Changes(ctx context.Context, mailboxID uint64, since *pb.Since, linearizable bool) (*pb.MailboxInfo, []*pb.ChangeBatch, error)
 	Fetch(ctx context.Context, req *pb.FetchRequest, fn func(*pb.FetchResponse) error) error
 	GetFlags(ctx context.Context, mailboxID uint64, uids *pb.UidSet) (*pb.GetFlagsResponse, error)
+	GetAcl(ctx context.Context, mailbox string) (*pb.GetAclResponse, error)
 	Metadata(ctx context.Context, req *pb.GetMetadataRequest, linearizable bool) (*pb.GetMetadataResponse, error)
 	Search(ctx context.Context, req *pb.SearchRequest) (*pb.SearchResponse, error)
 	Sort(ctx context.Context, req *pb.SortRequest) (*pb.SortResponse, error)

@@ -21,7 +21,9 @@ func (c *Conn) fail(what string, err error) error {
 	case c.w.Err() != nil:
 		return fmt.Errorf("%w: %w", errClient, c.w.Err())
 	case errors.Is(err, client.ErrNoMailbox):
-		return c.no("NONEXISTENT", "no such mailbox")
+		return c.refused(&pb.Result{Code: pb.Code_CODE_NO_MAILBOX})
+	case errors.Is(err, client.ErrNoPermission):
+		return c.refused(&pb.Result{Code: pb.Code_CODE_NO_PERMISSION})
 	case errors.Is(err, client.ErrNoAccount):
 		return c.bye("", "the account is gone")
 	case client.Retryable(err):
@@ -44,18 +46,31 @@ var refusals = map[pb.Code]string{
 	pb.Code_CODE_USE_ATTR:       "USEATTR",
 	pb.Code_CODE_NO_BODY:        "UNAVAILABLE",
 	pb.Code_CODE_NO_MESSAGE:     "EXPUNGEISSUED",
+	pb.Code_CODE_NO_PERMISSION:  "NOPERM",
 }
 
 // refused answers a command that the state machine has refused.
 func (c *Conn) refused(res *pb.Result) error {
-	return c.no(refusals[res.GetCode()], res.GetDetail())
+	return c.no(refusals[res.GetCode()], refusalText(res))
+}
+
+// refusalText is what people are told. Of a mailbox that one may not know of it is
+// the same, by whatever way it is found that it is none (RFC 4314, 6).
+func refusalText(res *pb.Result) string {
+	switch res.GetCode() {
+	case pb.Code_CODE_NO_MAILBOX:
+		return "no such mailbox"
+	case pb.Code_CODE_NO_PERMISSION:
+		return "you lack a right that this needs"
+	}
+	return res.GetDetail()
 }
 
 // refusedInto does so for a command with a destination, whose absence a client
 // can mend (RFC 9051, 7.1, TRYCREATE).
 func (c *Conn) refusedInto(res *pb.Result) error {
 	if res.GetCode() == pb.Code_CODE_NO_MAILBOX {
-		return c.no("TRYCREATE", res.GetDetail())
+		return c.no("TRYCREATE", refusalText(res))
 	}
 	return c.refused(res)
 }

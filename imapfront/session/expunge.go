@@ -61,8 +61,12 @@ func (c *Conn) copy(ctx context.Context, cmd wire.Copy) error {
 	if cmd.Move && c.box.readOnly {
 		return c.no("", "the mailbox is selected read-only")
 	}
+	at := c.at(cmd.Mailbox)
+	if at.store.Account() != c.box.store.Account() {
+		return c.copyAcross(ctx, cmd, set, at)
+	}
 	res, err := c.box.store.Propose(ctx, &pb.Entry{Op: &pb.Entry_Copy{Copy: &pb.CopyOp{
-		MailboxId: c.box.id, Uids: packed(set), Destination: cmd.Mailbox, Move: cmd.Move,
+		MailboxId: c.box.id, Uids: packed(set), Destination: at.name, Move: cmd.Move,
 	}}})
 	if err != nil {
 		return c.boxFailed("COPY", err)

@@ -5,7 +5,10 @@ import (
 	"slices"
 	"strings"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/quorumail/quorumail/imapfront/wire"
+	"github.com/quorumail/quorumail/proto/imapnum"
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
 )
 
@@ -86,9 +89,12 @@ func (c *Conn) list(ctx context.Context, cmd wire.List) error {
 		c.lsub(cmd, hierarchy(l))
 		return c.ok("", "LSUB done")
 	}
+	if err := c.withOthers(ctx, cmd, l); err != nil {
+		return c.fail(name, err)
+	}
 	var metadata func(*pb.MailboxInfo)
 	if cmd.Return.Metadata != nil {
-		if metadata, err = c.listedMetadata(ctx, cmd.Return.Metadata); err != nil {
+		if metadata, err = c.listedMetadata(ctx, cmd.Return.Metadata, l); err != nil {
 			return c.fail(name, err)
 		}
 	}
@@ -103,7 +109,10 @@ func (c *Conn) list(ctx context.Context, cmd wire.List) error {
 		if e.info == nil || !satisfies(cmd.Select, e) {
 			continue
 		}
-		if cmd.Return.Status != nil {
+		if cmd.Return.MyRights { // RFC 8440
+			c.w.MyRights(e.name, rightsOn(e.info))
+		}
+		if cmd.Return.Status != nil && rightsOn(e.info).Has(imapnum.RightRead) {
 			c.statusLine(e.info, cmd.Return.Status)
 		}
 		if metadata != nil {
@@ -170,12 +179,14 @@ func criteria(sel wire.ListSelect) string {
 // attributes returns the attributes of a name that is listed.
 func attributes(cmd wire.List, e *entry) []string {
 	var attrs []string
-	switch {
-	case e.info != nil:
-	case cmd.Extended:
+	if e.info == nil {
 		attrs = append(attrs, `\NonExistent`)
-	default:
-		attrs = append(attrs, `\Noselect`) // RFC 9051, 6.3.9; never both (9, mbx-list-sflag)
+		if !cmd.Extended {
+			attrs = append(attrs, `\Noselect`) // what clients without LIST-EXTENDED know
+		}
+	}
+	if e.info != nil && !rightsOn(e.info).Has(imapnum.RightRead) {
+		attrs = append(attrs, `\Noselect`) // RFC 5819, 2
 	}
 	if e.children {
 		attrs = append(attrs, `\HasChildren`)
@@ -216,12 +227,8 @@ func (c *Conn) lsub(cmd wire.List, all []*entry) {
 
 // status is STATUS (RFC 9051, 6.3.11).
 func (c *Conn) status(ctx context.Context, cmd wire.Status) error {
-	if c.box != nil && c.box.name == cmd.Mailbox {
-		// What is said of the selected mailbox, its session is told too.
-		if err := c.pull(ctx, true); err != nil {
-			return c.boxFailed("STATUS", err)
-		}
-		c.tell(true)
+	if at := c.at(cmd.Mailbox); at.owner != "" {
+		return c.statusOfOther(ctx, cmd, at)
 	}
 	l, err := c.store.ListMailboxes(ctx)
 	if err != nil {
@@ -230,15 +237,32 @@ func (c *Conn) status(ctx context.Context, cmd wire.Status) error {
 	for _, info := range l.GetMailboxes() {
 		if info.GetName() == cmd.Mailbox {
 			c.statusLine(info, cmd.Items)
-			for _, item := range cmd.Items {
-				if item == "HIGHESTMODSEQ" {
-					c.enableCondstore()
-				}
-			}
-			return c.ok("", "STATUS done")
+			return c.statusDone(cmd)
 		}
 	}
 	return c.no("NONEXISTENT", "no such mailbox")
+}
+
+// statusOfOther does so for another account's mailbox, which needs "r" and need not
+// be one that LIST tells (RFC 4314, 4).
+func (c *Conn) statusOfOther(ctx context.Context, cmd wire.Status, at place) error {
+	opened, err := at.store.OpenMailbox(ctx, at.name, 0, nil, nil)
+	if err != nil {
+		return c.fail("STATUS", err)
+	}
+	info := proto.CloneOf(opened.GetInfo())
+	info.Name = at.shown(info.GetName())
+	c.statusLine(info, cmd.Items)
+	return c.statusDone(cmd)
+}
+
+func (c *Conn) statusDone(cmd wire.Status) error {
+	for _, item := range cmd.Items {
+		if item == "HIGHESTMODSEQ" {
+			c.enableCondstore()
+		}
+	}
+	return c.ok("", "STATUS done")
 }
 
 func (c *Conn) statusLine(info *pb.MailboxInfo, items []wire.StatusItem) {
@@ -271,7 +295,7 @@ func (c *Conn) statusValue(info *pb.MailboxInfo, item wire.StatusItem) string {
 	case "HIGHESTMODSEQ":
 		return uitoa(info.GetHighestModSeq())
 	case "MAILBOXID":
-		return "(" + c.objectID(c.store, mailboxPrefix, info.GetId()) + ")"
+		return "(" + c.objectID(c.at(info.GetName()).store, mailboxPrefix, info.GetId()) + ")"
 	case "APPENDLIMIT":
 		return uitoa(uint64(c.cfg.Limits.Append))
 	}

@@ -10,7 +10,6 @@ import (
 	"github.com/quorumail/quorumail/imapfront/auth"
 	"github.com/quorumail/quorumail/imapfront/wire"
 	"github.com/quorumail/quorumail/node/client"
-	"github.com/quorumail/quorumail/proto/imapnum"
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
 )
 
@@ -30,7 +29,7 @@ func (c *Conn) capabilities() string {
 	return strings.Join(append(caps, "IDLE", "NAMESPACE", "CHILDREN", "UIDPLUS", "UNSELECT", "MOVE", "ESEARCH", "SEARCHRES",
 		"WITHIN", "LIST-EXTENDED", "LIST-STATUS", "SPECIAL-USE", "CREATE-SPECIAL-USE", "STATUS=SIZE", "CONDSTORE",
 		"QRESYNC", "BINARY", "MULTIAPPEND", "OBJECTID", "SAVEDATE", "PREVIEW", "UTF8=ACCEPT", "UNAUTHENTICATE", "UIDONLY", "NOTIFY",
-		"METADATA", "LIST-METADATA", "QUOTA", "QUOTASET",
+		"ACL", "RIGHTS=kxte", "LIST-MYRIGHTS", "METADATA", "LIST-METADATA", "QUOTA", "QUOTASET",
 		"QUOTA=RES-STORAGE", "QUOTA=RES-MESSAGE", "QUOTA=RES-MAILBOX", "REPLACE", "COMPRESS=DEFLATE",
 		"SORT", "SORT=DISPLAY", "ESORT", "THREAD=ORDEREDSUBJECT", "THREAD=REFERENCES", "I18NLEVEL=1",
 		"APPENDLIMIT="+uitoa(uint64(c.cfg.Limits.Append))), " ")
@@ -41,16 +40,13 @@ func (c *Conn) capabilities() string {
 func (c *Conn) mayLogin() bool { return c.secure || c.cfg.TLS == nil }
 
 func (c *Conn) login(ctx context.Context, cmd wire.Login) error {
-	return c.check(ctx, "", cmd.User, cmd.Password)
+	return c.check(ctx, cmd.User, cmd.Password)
 }
 
 // authenticate runs a SASL exchange (RFC 9051, 6.2.2; RFC 4959).
 func (c *Conn) authenticate(ctx context.Context, cmd wire.Authenticate) error {
 	if cmd.Mechanism != "PLAIN" {
 		return c.no("", "no such mechanism")
-	}
-	if !c.mayLogin() {
-		return c.privacyRequired() // before the password is asked for
 	}
 	msg := cmd.Initial
 	if msg == nil {
@@ -59,34 +55,27 @@ func (c *Conn) authenticate(ctx context.Context, cmd wire.Authenticate) error {
 			return err
 		}
 		line, err := c.r.ReadLine(8192)
-		var syntax *wire.SyntaxError
-		switch {
-		case errors.As(err, &syntax):
-			return c.syntaxError(&wire.SyntaxError{Tag: c.tag, Text: "not a response to a challenge"})
-		case err != nil:
-			return c.readError(ctx, err)
-		case line == "*":
+		if err != nil {
+			return err
+		}
+		if line == "*" {
 			return c.bad("", "AUTHENTICATE given up")
 		}
 		if msg, err = base64.StdEncoding.DecodeString(line); err != nil {
 			return c.syntaxError(&wire.SyntaxError{Tag: c.tag, Text: "not base64"})
 		}
 	}
-	identity, user, password, ok := auth.ParsePlain(msg)
+	user, password, ok := auth.ParsePlain(msg)
 	if !ok {
-		return c.failLogin("malformed response")
+		return c.failLogin("malformed response, or another identity is asked for")
 	}
-	return c.check(ctx, identity, user, password)
+	return c.check(ctx, user, password)
 }
 
-// privacyRequired refuses a password that would be sent in the clear.
-func (c *Conn) privacyRequired() error { return c.no("PRIVACYREQUIRED", "use STARTTLS first") }
-
-// check logs in if the password is right. Nobody may act as another identity,
-// which is told only to who has the password.
-func (c *Conn) check(ctx context.Context, identity, user, password string) error {
+// check logs in if the password is right.
+func (c *Conn) check(ctx context.Context, user, password string) error {
 	if !c.mayLogin() {
-		return c.privacyRequired()
+		return c.no("PRIVACYREQUIRED", "use STARTTLS first")
 	}
 	account, err := c.cfg.Verifier.Verify(ctx, user, password, c.credentials)
 	switch {
@@ -94,9 +83,6 @@ func (c *Conn) check(ctx context.Context, identity, user, password string) error
 		return c.failLogin(err.Error())
 	case err != nil:
 		return c.fail("LOGIN", err)
-	}
-	if as, err := imapnum.AccountName(identity); identity != "" && (err != nil || as != account) {
-		return c.no("AUTHORIZATIONFAILED", "not allowed to act as another user")
 	}
 	c.state, c.errors = authenticated, 0
 	c.store = noting{c.cfg.Storage(account, ""), c}
@@ -128,7 +114,7 @@ func (c *Conn) unauthenticate() error {
 	c.leave()
 	c.endNotify()
 	c.disableMetadata()
-	c.state, c.store = notAuthenticated, nil
+	c.state, c.store, c.owners = notAuthenticated, nil, nil
 	c.condstore, c.qresync, c.rev2, c.uidonly = false, false, false, false
 	c.setUTF8(false)
 	if err := c.ok("", "UNAUTHENTICATE done"); err != nil {

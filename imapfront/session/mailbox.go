@@ -18,7 +18,8 @@ type mailbox struct {
 	store    Store
 	id       uint64
 	name     string // as this connection names it
-	readOnly bool
+	readOnly bool   // by EXAMINE
+	rights   imapnum.Rights
 	view     *view.View
 	keywords []string    // the keyword table, as told
 	saved    imapnum.Set // the result of SEARCH RETURN (SAVE) (RFC 5182)
@@ -61,8 +62,11 @@ func (c *Conn) pull(ctx context.Context, all bool) error {
 		vanished = vanished.Union(set)
 	}
 	c.box.view.Take(changed, vanished, imapnum.ModSeq(info.GetHighestModSeq()))
-	if len(info.GetKeywords()) > len(c.box.keywords) {
+	changedRights, words := c.box.takeRights(c.at(c.box.name), info), len(info.GetKeywords()) > len(c.box.keywords)
+	if words {
 		c.box.keywords = info.GetKeywords()
+	}
+	if words || changedRights { // RFC 4314, 5.1.1
 		c.tellFlagsList()
 	}
 	return nil
@@ -157,14 +161,7 @@ func (c *Conn) flagNames(s *pb.MessageState) []string {
 func (c *Conn) tellFlagsList() {
 	all := append([]string{`\Answered`, `\Flagged`, `\Deleted`, `\Seen`, `\Draft`}, c.box.keywords...)
 	c.w.Raw("* FLAGS ").Flags(all).CRLF()
-	permanent := all
-	if len(c.box.keywords) < imapnum.MaxKeywords {
-		permanent = append(all, `\*`)
-	}
-	if c.box.readOnly {
-		permanent = nil
-	}
-	c.w.Raw("* OK [PERMANENTFLAGS ").Flags(permanent).Raw("] flags that can be changed").CRLF()
+	c.w.Raw("* OK [PERMANENTFLAGS ").Flags(c.box.permanentFlags()).Raw("] flags that can be changed").CRLF()
 }
 
 // refresh brings the view up to date before a command if there is reason to
@@ -176,22 +173,6 @@ func (c *Conn) refresh(ctx context.Context) error {
 	return c.pull(ctx, false)
 }
 
-// catchUp tells what is new in the selected mailbox with a command that is not
-// about it: sizes are to be told with every command that sees them change (RFC
-// 9051, 5.2). Not with one that is yet to come in whole (7.5.1), nor where the
-// mailbox is left, or its name looked up by the command itself.
-func (c *Conn) catchUp(ctx context.Context, cmd wire.Command) {
-	switch cmd.(type) {
-	case wire.Append, wire.Select, wire.Idle, wire.Notify, wire.Unauthenticate:
-		return
-	}
-	if err := c.refresh(ctx); err != nil {
-		c.log.Warn("catch up", "error", err) // the next command about the mailbox finds out
-		return
-	}
-	c.tell(true)
-}
-
 // refreshFor does so before a command that names messages. A client may know of
 // messages that this session has not been told of yet, by APPENDUID of another
 // connection for one, and their UIDs are the highest there are: if a set of UIDs
@@ -199,7 +180,7 @@ func (c *Conn) catchUp(ctx context.Context, cmd wire.Command) {
 // been acknowledged to anyone. Without that a command on such a message would
 // be answered OK and do nothing.
 func (c *Conn) refreshFor(ctx context.Context, set wire.NumSet, uid bool) error {
-	if !uid || !reaches(set, uint32(c.box.view.UIDs().Max())) {
+	if !uid || set.Saved || !reaches(set, uint32(c.box.view.UIDs().Max())) {
 		return c.refresh(ctx)
 	}
 	if err := c.pull(ctx, true); err != nil {
@@ -221,15 +202,20 @@ func reaches(set wire.NumSet, last uint32) bool {
 }
 
 // boxFailed answers an error of the selected mailbox. If it has been deleted by
-// another session, the session can do nothing with it any more (RFC 2180, 3
-// leaves the choice): it is told so once, and is in authenticated state.
+// another session, or its owner has taken the right to read it, the session can do
+// nothing with it any more (RFC 2180, 3 and RFC 4314, 5.1.1 leave the choice): it is
+// told so once, and is in authenticated state.
 func (c *Conn) boxFailed(what string, err error) error {
-	if !errors.Is(err, client.ErrNoMailbox) {
-		return c.fail(what, err)
+	switch {
+	case errors.Is(err, client.ErrNoMailbox):
+		c.leave()
+		c.w.Untagged("OK [CLOSED] the mailbox is gone")
+		return c.no("NONEXISTENT", "the mailbox is gone")
+	case errors.Is(err, client.ErrNoPermission):
+		c.leave()
+		c.w.Untagged("OK [CLOSED] the mailbox may not be read any more")
 	}
-	c.leave()
-	c.w.Untagged("OK [CLOSED] the mailbox has been deleted")
-	return c.no("NONEXISTENT", "the mailbox has been deleted")
+	return c.fail(what, err)
 }
 
 // noop is NOOP and CHECK: the session is told everything that has been
@@ -253,9 +239,8 @@ var errSeqNum = errors.New("no message has this number")
 // sequence numbers that do not exist are a mistake.
 func (c *Conn) resolve(set wire.NumSet, uid bool) (imapnum.Set, error) {
 	v := c.box.view
-	var saved imapnum.Set
 	if set.Saved {
-		saved = c.box.saved
+		return c.box.saved.Intersect(v.UIDs()), nil
 	}
 	last := uint32(v.UIDs().Max())
 	if !uid {
@@ -282,7 +267,7 @@ func (c *Conn) resolve(set wire.NumSet, uid bool) (imapnum.Set, error) {
 		}
 		ranges = append(ranges, imapnum.Range{First: v.UID(imapnum.SeqNum(start)), Last: v.UID(imapnum.SeqNum(stop))})
 	}
-	return imapnum.SetOfRanges(ranges).Union(saved).Intersect(v.UIDs()), nil
+	return imapnum.SetOfRanges(ranges).Intersect(v.UIDs()), nil
 }
 
 // mayExpunge reports whether expunges may be told during a command: not during

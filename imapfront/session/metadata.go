@@ -2,11 +2,13 @@ package session
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
 
 	"github.com/quorumail/quorumail/imapfront/wire"
+	"github.com/quorumail/quorumail/node/client"
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
 )
 
@@ -164,9 +166,9 @@ func asked(req *pb.GetMetadataRequest, name string) bool {
 	return false
 }
 
-// listedMetadata reads the annotations that LIST is to return (RFC 9590), by
-// mailbox id.
-func (c *Conn) listedMetadata(ctx context.Context, names []string) (func(*pb.MailboxInfo), error) {
+// listedMetadata reads the annotations that LIST is to return (RFC 9590) and
+// returns what tells those of a mailbox of l.
+func (c *Conn) listedMetadata(ctx context.Context, names []string, l *pb.ListMailboxesResponse) (func(*pb.MailboxInfo), error) {
 	spelled := make(map[string]string, len(names))
 	req := &pb.GetMetadataRequest{All: true}
 	for _, name := range names {
@@ -176,15 +178,33 @@ func (c *Conn) listedMetadata(ctx context.Context, names []string) (func(*pb.Mai
 		}
 		spelled[lower] = name
 	}
-	resp, err := c.store.Metadata(ctx, req, true)
-	if err != nil {
-		return nil, err
+	type key struct {
+		owner string
+		id    uint64
 	}
-	byID := make(map[uint64][]*pb.MetadataEntry)
-	for _, m := range resp.GetMailboxes() {
-		byID[m.GetMailboxId()] = m.GetEntries()
+	byID := make(map[key][]*pb.MetadataEntry)
+	asked := make(map[string]bool)
+	for _, info := range l.GetMailboxes() {
+		at := c.at(info.GetName())
+		if asked[at.owner] {
+			continue
+		}
+		asked[at.owner] = true
+		resp, err := at.store.Metadata(ctx, req, true)
+		if errors.Is(err, client.ErrNoMailbox) {
+			continue // the account is gone since it was listed
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range resp.GetMailboxes() {
+			byID[key{at.owner, m.GetMailboxId()}] = m.GetEntries()
+		}
 	}
 	return func(info *pb.MailboxInfo) {
-		c.w.Metadata(info.GetName(), entriesOf(byID[info.GetId()], req.GetEntries(), spelled))
+		// RFC 5464, 3.3; that there are none is told with the same rights.
+		if rightsOn(info).MayAnnotate() {
+			c.w.Metadata(info.GetName(), entriesOf(byID[key{c.at(info.GetName()).owner, info.GetId()}], req.GetEntries(), spelled))
+		}
 	}, nil
 }

@@ -1,5 +1,34 @@
 package session
 
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/quorumail/quorumail/imapfront/wire"
+	"github.com/quorumail/quorumail/node/client"
+	"github.com/quorumail/quorumail/proto/imapnum"
+	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
+)
+
+// Mailboxes of other accounts are named "Other Users/<account>/<mailbox>" (RFC
+// 2342, 5). Each account is in a shard of its own choice, so such a name leads to
+// another store; what may be done there is decided there.
+//
+// Which accounts share mailboxes with one is noted in that one's account, by whoever
+// grants it rights; LIST asks those, and those that it is asked for by name. What is
+// granted to "anyone" is noted nowhere: it is found by who knows its name.
+const (
+	others       = "Other Users"
+	othersPrefix = others + "/"
+)
+
+// nowhere is the name of no mailbox.
+const nowhere = "/"
+
 // place is where the name of a mailbox leads.
 type place struct {
 	// store is of the account that the mailbox is in, on behalf of this
@@ -11,13 +40,150 @@ type place struct {
 	name string
 }
 
-// at returns where a name leads. There need not be a mailbox.
-func (c *Conn) at(name string) place { return place{store: c.store, name: name} }
+// at returns where a name leads. There need not be a mailbox. A connection's own
+// mailboxes have no second name among other users'.
+func (c *Conn) at(name string) place {
+	rest, ok := strings.CutPrefix(name, othersPrefix)
+	if !ok && name != others {
+		return place{store: c.store, name: name}
+	}
+	account, mailbox, _ := strings.Cut(rest, "/")
+	owner, err := imapnum.AccountName(account)
+	if err != nil || mailbox == "" || owner == c.store.Account() {
+		return place{store: c.store, name: nowhere}
+	}
+	return place{store: c.storeOf(owner), owner: owner, name: wire.CanonicalMailbox(mailbox)}
+}
 
 // shown returns how this connection names a mailbox of a place's account.
-func (p place) shown(name string) string { return name }
+func (p place) shown(name string) string {
+	if p.owner == "" {
+		return name
+	}
+	return othersPrefix + p.owner + "/" + name
+}
 
 // selects reports whether the selected mailbox is one of a place's account.
 func (c *Conn) selects(p place, mailboxID uint64) bool {
 	return c.box != nil && c.box.id == mailboxID && c.box.store.Account() == p.store.Account()
+}
+
+// maxOwners is how many stores of other accounts a connection keeps.
+const maxOwners = 16
+
+// storeOf returns a store of another account. It is kept, since each new one is a
+// session that storage remembers for a while.
+func (c *Conn) storeOf(owner string) Store {
+	if s, ok := c.owners[owner]; ok {
+		return s
+	}
+	if c.owners == nil || len(c.owners) >= maxOwners {
+		c.owners = make(map[string]Store)
+	}
+	s := c.cfg.Storage(owner, c.store.Account())
+	c.owners[owner] = s
+	return s
+}
+
+// fixed returns the octets of a pattern before its first wildcard.
+func fixed(pattern string) string {
+	if i := strings.IndexAny(pattern, "*%"); i >= 0 {
+		return pattern[:i]
+	}
+	return pattern
+}
+
+// ownersFor returns the accounts whose mailboxes a LIST may have to tell: those
+// that are known to share some, those that the patterns name, and those of
+// subscriptions; of these, those of which a name can be of a pattern.
+func (c *Conn) ownersFor(cmd wire.List, l *pb.ListMailboxesResponse) []string {
+	if cmd.Select.SpecialUse {
+		return nil // they are each owner's own
+	}
+	var patterns []string
+	for _, p := range cmd.Patterns {
+		if p != "" {
+			patterns = append(patterns, wire.CanonicalMailbox(cmd.Reference+p))
+		}
+	}
+	seen := map[string]bool{c.store.Account(): true}
+	var list []string
+	add := func(account string) {
+		owner, err := imapnum.AccountName(account)
+		if err != nil || seen[owner] {
+			return
+		}
+		seen[owner] = true
+		for _, p := range patterns {
+			above := othersPrefix + owner
+			if wire.PatternReaches(p, above+"/") || wire.MatchPattern(p, above) || wire.MatchPattern(p, others) {
+				list = append(list, owner)
+				return
+			}
+		}
+	}
+	for _, owner := range l.GetSharedBy() {
+		add(owner)
+	}
+	for _, name := range append(patterns, l.GetSubscriptions()...) {
+		rest, ok := strings.CutPrefix(fixed(name), othersPrefix)
+		if account, _, named := strings.Cut(rest, "/"); ok && named {
+			add(account)
+		}
+	}
+	return list
+}
+
+// listers is how many accounts a LIST asks at once.
+const listers = 8
+
+// withOthers adds to a list of mailboxes those of other accounts that a LIST may
+// have to tell.
+func (c *Conn) withOthers(ctx context.Context, cmd wire.List, l *pb.ListMailboxesResponse) error {
+	owners := c.ownersFor(cmd, l)
+	lists, errs := make([]*pb.ListMailboxesResponse, len(owners)), make([]error, len(owners))
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, listers)
+	for i, owner := range owners {
+		slots <- struct{}{}
+		wg.Go(func() {
+			lists[i], errs[i] = c.cfg.Storage(owner, c.store.Account()).ListMailboxes(ctx)
+			<-slots
+		})
+	}
+	wg.Wait()
+	for i, owner := range owners {
+		if errors.Is(errs[i], client.ErrNoMailbox) {
+			continue // there is no such account, or no more
+		}
+		if errs[i] != nil {
+			// Without its mailboxes a client would take them for deleted.
+			return errs[i]
+		}
+		at := place{owner: owner}
+		for _, info := range lists[i].GetMailboxes() {
+			info = proto.CloneOf(info)
+			info.Name = at.shown(info.GetName())
+			l.Mailboxes = append(l.Mailboxes, info)
+		}
+	}
+	return nil
+}
+
+// mayInsert reports whether messages can be added to a mailbox, before they are
+// sent to its account: nil, client.ErrNoMailbox or client.ErrNoPermission, or
+// another error of storage.
+func (c *Conn) mayInsert(ctx context.Context, at place) error {
+	acl, err := at.store.GetAcl(ctx, at.name)
+	if err != nil {
+		return err
+	}
+	have := imapnum.Rights(acl.GetInfo().GetRights())
+	switch {
+	case have.Has(imapnum.RightInsert):
+		return nil
+	case have.Has(imapnum.RightLookup):
+		return client.ErrNoPermission
+	}
+	return client.ErrNoMailbox
 }

@@ -86,6 +86,13 @@ const quotaUnit = 1024
 // to be created, is under its account's root.
 func (c *Conn) getQuotaRoot(ctx context.Context, cmd wire.GetQuotaRoot) error {
 	at := c.at(cmd.Mailbox)
+	if at.owner != "" {
+		// It tells of the messages that there are: "r" is needed (RFC 9208, 6).
+		if _, err := at.store.OpenMailbox(ctx, at.name, 0, nil, nil); err != nil {
+			return c.fail("GETQUOTAROOT", err)
+		}
+		at.store = c.cfg.Storage(at.owner, "")
+	}
 	quota, err := readQuota(ctx, at.store)
 	if err != nil {
 		return c.quotaFailed("GETQUOTAROOT", at.store, err)

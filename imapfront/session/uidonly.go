@@ -34,7 +34,7 @@ func namesNumbers(cmd wire.Command) bool {
 func keyNamesNumbers(key wire.SearchKey) bool {
 	switch key := key.(type) {
 	case wire.SearchNums:
-		return len(key.Set.Ranges) > 0
+		return !key.Set.Saved
 	case wire.SearchAnd:
 		for _, sub := range key {
 			if keyNamesNumbers(sub) {

@@ -24,6 +24,9 @@
 //     has the subject "message n" and the body "body n\r\n".
 //   - state: what each connection does first: "none", "auth" (log in) or
 //     "selected" (also SELECT INBOX; the default).
+//   - users: names of users, one for each connection, whose number it sets: "users:
+//     alice bob alice" are two connections of one account and one of another,
+//     whose names are $alice and $bob. INBOX above is the first's.
 //   - enable: capabilities that each connection enables after it has logged in.
 //
 // # Steps

@@ -15,7 +15,10 @@ type Script struct {
 	Messages    int
 	State       string
 	Enable      string
-	Steps       []Step
+	// Users are names for the accounts of the connections, in their order; none: all
+	// connections are of one account.
+	Users []string
+	Steps []Step
 }
 
 // Step is one thing that a connection does, with what it must be told.
@@ -96,6 +99,11 @@ func (s *Script) parseHeader(line string) error {
 		s.Messages, err = strconv.Atoi(value)
 	case "enable":
 		s.Enable = value
+	case "users":
+		s.Users = strings.Fields(value)
+		if s.Connections = len(s.Users); s.Connections < 1 || s.Connections > 9 {
+			err = fmt.Errorf("users: want 1 to 9")
+		}
 	case "state":
 		s.State = value
 		if value != "none" && value != "auth" && value != "selected" {

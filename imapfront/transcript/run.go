@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,9 @@ type Server struct {
 	Dial func() (net.Conn, error)
 	// User and Password are of an account that has nothing but an empty INBOX.
 	User, Password string
+	// Another, needed for transcripts with users, returns another such account with
+	// the same password, and may be called for as many as there are.
+	Another func() (user string)
 	// Between, if set, is called before each step, with its number from 0: the
 	// place to kill a leader.
 	Between func(step int)
@@ -33,6 +37,9 @@ func Run(t testing.TB, s *Script, srv Server) {
 	}
 	r := &runner{script: s, srv: srv, vars: vars{"user": srv.User, "password": srv.Password}, conns: make([]*conn, s.Connections)}
 	defer r.closeAll()
+	if err := r.users(); err != nil {
+		t.Fatal(err)
+	}
 	if err := r.prepare(); err != nil {
 		t.Fatalf("before the first step: %v", err)
 	}
@@ -52,6 +59,33 @@ type runner struct {
 	srv    Server
 	vars   vars
 	conns  []*conn
+}
+
+// users gives the transcript's users accounts: the first that of the server.
+func (r *runner) users() error {
+	for i, name := range r.script.Users {
+		if _, known := r.vars[name]; known {
+			continue
+		}
+		switch {
+		case i == 0:
+			r.vars[name] = r.srv.User
+		case r.srv.Another == nil:
+			return errors.New("no accounts for other users")
+		default:
+			r.vars[name] = r.srv.Another()
+		}
+	}
+	return nil
+}
+
+// user returns the account of a connection, by its name; "0" is the first's.
+func (r *runner) user(conn string) string {
+	n, err := strconv.Atoi(conn)
+	if err != nil || len(r.script.Users) == 0 {
+		return r.srv.User
+	}
+	return r.vars[r.script.Users[max(n-1, 0)]]
 }
 
 func (r *runner) closeAll() {
@@ -108,7 +142,7 @@ func (r *runner) open(name, state string) (*conn, error) {
 	if err != nil || !strings.HasPrefix(greeting, "* OK ") {
 		return nil, fmt.Errorf("greeting: %q, %v", greeting, err)
 	}
-	if err := c.command(fmt.Sprintf("login %s %s", r.srv.User, r.srv.Password)); err != nil {
+	if err := c.command(fmt.Sprintf("login %s %s", r.user(name), r.srv.Password)); err != nil {
 		return nil, err
 	}
 	if r.srv.Compress {

@@ -105,6 +105,7 @@ type ListReturn struct {
 	Subscribed, Children, SpecialUse bool
 	Status                           []StatusItem // nil: not asked for
 	Metadata                         []string     // names of annotations (RFC 9590); nil: not asked for
+	MyRights                         bool         // RFC 8440
 }
 
 // StatusItem is an item of STATUS, in upper case: "MESSAGES", "UIDNEXT",
@@ -225,8 +226,8 @@ type Copy struct {
 }
 
 // NumSet is a sequence-set: of message sequence numbers or of UIDs as the
-// command says, and with Saved also "$", the saved search result (RFC 5182). 0 as
-// an end of a range stands for "*".
+// command says, or "$", the saved search result (RFC 5182). 0 as an end of a
+// range stands for "*".
 type NumSet struct {
 	Saved  bool
 	Ranges []NumRange

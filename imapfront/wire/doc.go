@@ -31,6 +31,7 @@
 //
 // # What is forgiven
 //
-// The grammar is taken at its word (RFC 9051, 2.2.2), but for one thing: LF alone
-// ends a line, as people who type have it.
+// The grammar is taken at its word, but for: LF alone ends a line; one space may
+// stand before it; octets above ASCII may stand in an atom that is an astring;
+// numbers may have leading zeros; a day of one digit needs no space before it.
 package wire

@@ -27,19 +27,8 @@ func (r *Reader) decodeMailbox(s string) (string, error) {
 	if !utf8.ValidString(s) {
 		return "", errors.New("mailbox name is not UTF-8")
 	}
-	name := CanonicalMailbox(s)
-	if name != s {
-		if r.supplied == nil {
-			r.supplied = make(map[string]string)
-		}
-		r.supplied[name] = s
-	}
-	return name, nil
+	return CanonicalMailbox(s), nil
 }
-
-// Supplied returns how the client has spelled a mailbox name in the last command,
-// if not as CanonicalMailbox does; else "" (RFC 9051, 6.3.9.7).
-func (r *Reader) Supplied(name string) string { return r.supplied[name] }
 
 // CanonicalMailbox puts a name into NFC and INBOX, alone or as the first
 // component, into upper case (RFC 9051, 5.1).
@@ -53,11 +42,10 @@ func CanonicalMailbox(s string) string {
 
 // DecodeMailbox decodes a name in modified UTF-7 (RFC 3501, 5.1.3). Octets above
 // ASCII are left as they are. It refuses what has more than one meaning or none:
-// encoded ASCII, halves of surrogate pairs, bits left over, shifts that need not
-// be there: each name has one form.
+// encoded ASCII, halves of surrogate pairs, bits left over. Needless shifts
+// between two encoded runs are borne: EncodeMailbox does not make them.
 func DecodeMailbox(s string) (string, error) {
 	var sb strings.Builder
-	encoded := false // what comes before was
 	for {
 		head, rest, found := strings.Cut(s, "&")
 		sb.WriteString(head)
@@ -69,10 +57,7 @@ func DecodeMailbox(s string) (string, error) {
 			return "", errMailboxName
 		}
 		s = rest
-		if encoded && head == "" && code != "" {
-			return "", errMailboxName
-		}
-		if encoded = code != ""; !encoded {
+		if code == "" {
 			sb.WriteByte('&')
 			continue
 		}
@@ -138,6 +123,20 @@ func EncodeMailbox(s string) string {
 // alone or as the first component of the name, is compared without regard to
 // case. The cost is at most the product of both lengths.
 func MatchPattern(pattern, name string) bool {
+	matches, _ := runPattern(pattern, name)
+	return matches
+}
+
+// PatternReaches reports whether a name that begins with prefix can be of a LIST
+// pattern.
+func PatternReaches(pattern, prefix string) bool {
+	_, reaches := runPattern(pattern, prefix)
+	return reaches
+}
+
+// runPattern reports whether a name matches a pattern, and whether one that begins
+// so can.
+func runPattern(pattern, name string) (matches, reaches bool) {
 	fold := 0 // octets of the name whose case means nothing
 	if head, _, _ := strings.Cut(name, "/"); head == "INBOX" {
 		fold = len(head)
@@ -168,12 +167,12 @@ func MatchPattern(pattern, name string) bool {
 			}
 		}
 		if !any {
-			return false
+			return false, false
 		}
 		states, next = next, states
 		skipWildcards(pattern, states)
 	}
-	return states[len(pattern)]
+	return states[len(pattern)], true
 }
 
 // skipWildcards adds the states that are reached by wildcards that stand for

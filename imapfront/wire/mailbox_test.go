@@ -30,7 +30,11 @@ func TestMailboxNames_RFC3501_5_1_3(t *testing.T) {
 			t.Errorf("encode %q: %q", name, got)
 		}
 	}
-	for _, bad := range []string{"&", "&APw", "&AGEAYg-", "&2D0-", "&2D3YPQ-", "&3gA-", "&APx-", "&AP-", "&A-", "&APw=-", "&U/BTFw-", "&AP w-", "&AP\r\nw-", "&&-", "&APw-&APw-", "&U,BTFw-&ZeVnLIqe-"} {
+	// Shifts that need not be there are borne.
+	if got, err := DecodeMailbox("&APw-&APw-"); got != "üü" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+	for _, bad := range []string{"&", "&APw", "&AGEAYg-", "&2D0-", "&2D3YPQ-", "&3gA-", "&APx-", "&AP-", "&A-", "&APw=-", "&U/BTFw-", "&AP w-", "&AP\r\nw-", "&&-"} {
 		if got, err := DecodeMailbox(bad); err == nil {
 			t.Errorf("decode %q: %q", bad, got)
 		}
@@ -151,4 +155,16 @@ func latin(s string) string {
 		r[i] = rune(s[i])
 	}
 	return string(r)
+}
+
+func TestPatternReaches(t *testing.T) {
+	const prefix = "Other Users/bob/"
+	for pattern, want := range map[string]bool{
+		"*": true, "%": false, "%/%/%": true, "%/%": false, "Other*": true, "Other Users/*": true, "Other Users/%": false,
+		"Other Users/bob/INBOX": true, "Other Users/bob/%": true, "Other Users/b%/x": true, "Other Users/carol/*": false, "INBOX": false, "": false,
+	} {
+		if got := PatternReaches(pattern, prefix); got != want {
+			t.Errorf("%q: %v", pattern, got)
+		}
+	}
 }

@@ -52,7 +52,8 @@ func knownCommand(name string) bool {
 	case "ID", "LOGIN", "AUTHENTICATE", "ENABLE", "SELECT", "EXAMINE", "CREATE", "DELETE", "RENAME", "SUBSCRIBE",
 		"UNSUBSCRIBE", "LIST", "LSUB", "STATUS", "APPEND", "SEARCH", "UID SEARCH", "FETCH", "UID FETCH", "STORE",
 		"UID STORE", "GETMETADATA", "SETMETADATA", "GETQUOTA", "GETQUOTAROOT", "SETQUOTA", "COPY", "UID COPY", "MOVE", "UID MOVE", "UID EXPUNGE",
-		"REPLACE", "UID REPLACE", "NOTIFY", "SORT", "UID SORT", "THREAD", "UID THREAD", "COMPRESS":
+		"REPLACE", "UID REPLACE", "NOTIFY", "SORT", "UID SORT", "THREAD", "UID THREAD", "COMPRESS",
+		"SETACL", "DELETEACL", "GETACL", "LISTRIGHTS", "MYRIGHTS":
 		return true
 	}
 	return false
@@ -144,6 +145,9 @@ func (p *parser) arguments(name string) Command {
 		p.sp()
 		a.First = p.appendMessage()
 		return a
+	}
+	if cmd := p.acl(name); cmd != nil {
+		return cmd
 	}
 	p.fail("unknown command")
 	return nil

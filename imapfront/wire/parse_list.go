@@ -47,6 +47,8 @@ func (p *parser) listCommand(lsub bool) Command {
 		case "STATUS":
 			p.sp()
 			l.Return.Status = p.statusItems()
+		case "MYRIGHTS": // RFC 8440
+			l.Return.MyRights = true
 		case "METADATA": // RFC 9590
 			p.sp()
 			l.Return.Metadata = p.entryNames(false)

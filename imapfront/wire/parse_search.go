@@ -143,9 +143,9 @@ func (p *parser) searchArgument(name string, count *int) SearchKey {
 	case "UID":
 		return SearchUIDs{Set: p.numSet()}
 	case "KEYWORD":
-		return SearchFlag{p.keyword()}
+		return SearchFlag{p.flag()}
 	case "UNKEYWORD":
-		return SearchNot{SearchFlag{p.keyword()}}
+		return SearchNot{SearchFlag{p.flag()}}
 	case "HEADER":
 		field := p.astring()
 		p.sp()

@@ -74,11 +74,13 @@ func (p *parser) sp() {
 	}
 }
 
-// more reports whether anything follows.
-func (p *parser) more() bool { return p.rest() > 0 }
+// more reports whether anything follows but a trailing space.
+func (p *parser) more() bool { return p.rest() > 1 || p.rest() == 1 && p.peek() != ' ' }
 
-// end wants the end of the command.
+// end wants the end of the command. One trailing space is forgiven: clients are
+// known to send it.
 func (p *parser) end() {
+	p.try(' ')
 	if p.rest() > 0 {
 		p.fail("unexpected text after the command")
 	}
@@ -127,7 +129,7 @@ func isAtomChar(c byte) bool {
 	return c > ' ' && c < 0x7f
 }
 
-func isListChar(c byte) bool { return isAstringChar(c) || c == '%' || c == '*' }
+func isListChar(c byte) bool { return isAstringChar(c) || c == '%' || c == '*' || c >= 0x80 }
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
@@ -211,7 +213,8 @@ func (p *parser) astring() string {
 	if c := p.peek(); c == '"' || c == '{' {
 		return p.str()
 	}
-	s := p.take(isAstringChar)
+	// Octets above ASCII are forgiven: some clients send UTF-8 names bare.
+	s := p.take(func(c byte) bool { return isAstringChar(c) || c >= 0x80 })
 	if s == "" {
 		p.fail("want a string or an atom")
 	}
@@ -245,16 +248,12 @@ func (p *parser) number() uint32 {
 	return uint32(n)
 }
 
-// nzNumber reads a number that begins with another digit than 0.
 func (p *parser) nzNumber() uint32 {
-	p.nonZero()
-	return p.number()
-}
-
-func (p *parser) nonZero() {
-	if p.peek() == '0' {
-		p.fail("want a number above 0, without leading zeros")
+	n := p.number()
+	if n == 0 {
+		p.fail("want a number above 0")
 	}
+	return n
 }
 
 // modSeq reads a mod-sequence-valzer (RFC 7162, 7).
@@ -309,15 +308,6 @@ func (p *parser) decoded(s string) string {
 	return name
 }
 
-// keyword reads a flag-keyword.
-func (p *parser) keyword() string {
-	s := p.take(isAtomChar)
-	if s == "" {
-		p.fail("want a keyword")
-	}
-	return s
-}
-
 // flag reads a flag or keyword.
 func (p *parser) flag() string {
 	if p.try('\\') {
@@ -332,7 +322,11 @@ func (p *parser) flag() string {
 		}
 		return bit.Names()[0]
 	}
-	return p.keyword()
+	s := p.take(isAtomChar)
+	if s == "" {
+		p.fail("want a flag")
+	}
+	return s
 }
 
 func (p *parser) flagList() []string {
@@ -348,7 +342,7 @@ func (p *parser) dateTime() time.Time {
 		return time.Time{}
 	}
 	t, err := time.Parse("_2-Jan-2006 15:04:05 -0700", s)
-	if err != nil || len(s) != len("02-Jan-2006 15:04:05 -0700") || t.Year() < 1 {
+	if err != nil || len(s) > len("02-Jan-2006 15:04:05 -0700") || t.Year() < 1 {
 		p.fail("malformed date-time")
 	}
 	return t
@@ -369,14 +363,13 @@ func (p *parser) date() time.Time {
 	return t
 }
 
-// numSet reads a sequence-set (RFC 9051, 9), which may be or end in "$" (RFC
-// 5182, 4).
+// numSet reads a sequence-set (RFC 9051, 9) or "$" (RFC 5182).
 func (p *parser) numSet() (set NumSet) {
+	if p.try('$') {
+		set.Saved = true
+		return set
+	}
 	for p.err == nil {
-		if p.try('$') {
-			set.Saved = true
-			break
-		}
 		r := NumRange{Start: p.seqNumber()}
 		r.Stop = r.Start
 		if p.try(':') {

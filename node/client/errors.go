@@ -130,6 +130,8 @@ func refusal(op string, res *pb.Result) error {
 		return nil
 	case pb.Code_CODE_NO_ACCOUNT:
 		return ErrNoAccount
+	case pb.Code_CODE_NO_MAILBOX:
+		return ErrNoMailbox
 	}
 	return fmt.Errorf("%s: %w: %s %s", op, ErrInvalid, res.GetCode(), res.GetDetail())
 }

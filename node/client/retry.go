@@ -117,7 +117,7 @@ func (c *Client) do(ctx context.Context, s *Session, op string, k kind, f func(*
 			if !v.detailed {
 				c.log.Warn("request failed", "op", op, "node", node, "error", v.final)
 			}
-			return v.final
+			return s.masked(v.final)
 		}
 		if v.readOnly {
 			// That lasts: the caller is told soon. But a node that fills up also hands

@@ -100,7 +100,7 @@ func (s *Session) propose(ctx context.Context, op string, entry *pb.Entry, reque
 			return err
 		}
 		s.raise(a.route.GetShard(), resp.GetAppliedIndex())
-		result = resp.GetResult()
+		result = s.maskedResult(entry, resp.GetResult())
 		return nil
 	})
 	return result, err

@@ -33,9 +33,9 @@ func eventually(t testing.TB, what string, f func() (missing string)) {
 	}
 }
 
-// shardOf returns the shard of an account, by the newest map of the running
+// ShardOf returns the shard of an account, by the newest map of the running
 // nodes.
-func (c *Cluster) shardOf(account string) uint32 {
+func (c *Cluster) ShardOf(account string) uint32 {
 	var newest *pb.ClusterMap
 	for _, name := range c.Nodes() {
 		if n := c.Node(name); n != nil {
@@ -60,7 +60,7 @@ func (c *Cluster) Leader(t testing.TB, account string) string {
 	t.Helper()
 	var leader string
 	eventually(t, "leader of "+account, func() string {
-		shard := c.shardOf(account)
+		shard := c.ShardOf(account)
 		if shard == 0 {
 			return "no map"
 		}

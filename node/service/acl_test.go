@@ -126,7 +126,7 @@ func TestGetAcl_RFC4314_4(t *testing.T) {
 	if _, err := s.GetAcl(t.Context(), "nowhere"); !errors.Is(err, client.ErrNoMailbox) {
 		t.Errorf("nowhere: %v", err)
 	}
-	if _, err := b.c.Client(t).SessionFor("nobody", bob).GetAcl(t.Context(), "INBOX"); !errors.Is(err, client.ErrNoAccount) {
+	if _, err := b.c.Client(t).SessionFor("nobody", bob).GetAcl(t.Context(), "INBOX"); !errors.Is(err, client.ErrNoMailbox) {
 		t.Errorf("of nobody: %v", err)
 	}
 }

@@ -121,7 +121,7 @@ func (r *metadataReader) all() error {
 			if err != nil {
 				return false, err
 			}
-			id, mailbox, hidden = of, m.Info().GetName(), !raftfsm.MayAnnotate(have)
+			id, mailbox, hidden = of, m.Info().GetName(), !have.MayAnnotate()
 		}
 		if hidden || of == 0 && foreign(r.req.GetRoute()) {
 			return true, nil
@@ -140,7 +140,7 @@ func (r *metadataReader) allow(m *raftfsm.Mailbox) error {
 	switch {
 	case err != nil:
 		return readError("rights", err)
-	case raftfsm.MayAnnotate(have):
+	case have.MayAnnotate():
 		return nil
 	}
 	return denied(have, imapnum.AllRights)

@@ -90,6 +90,13 @@ func (r Rights) Told() string {
 	return s
 }
 
+// MayAnnotate reports whether the rights are enough to set and read annotations of
+// a mailbox (RFC 5464, 3.3).
+func (r Rights) MayAnnotate() bool {
+	const some = RightRead | RightSeen | RightWrite | RightInsert | RightPost
+	return r.Has(RightLookup) && r&some != 0
+}
+
 // Valid reports whether r has only bits that mean something.
 func (r Rights) Valid() bool { return r&^AllRights == 0 }
 

@@ -101,7 +101,7 @@ func (a *Account) Delete(name string) bool {
 // Rename renames a mailbox and what lies below it; of INBOX it moves the
 // messages.
 func (a *Account) Rename(from, to string, seed uint32) bool {
-	if a.Refused = ""; from != "INBOX" && strings.HasPrefix(to, from+"/") || !a.may(a.Mailboxes[from], "x") || !a.mayCreate(to) {
+	if !a.may(a.Mailboxes[from], "x") || from != "INBOX" && strings.HasPrefix(to, from+"/") || !a.mayCreate(to) {
 		return false
 	}
 	if from == "INBOX" {
