@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
 
 	"github.com/quorumail/quorumail/node/service"
 	"github.com/quorumail/quorumail/node/shard"
@@ -38,6 +40,19 @@ func openState(cfg Config, dir string, fatal func(error)) (*pebble.DB, error) {
 		EventListener: &pebble.EventListener{
 			BackgroundError: func(err error) { fatal(fmt.Errorf("state store: %w", err)) },
 		},
+	}
+	// Bodies are most of what there is, and never change: they are written once,
+	// when a memtable is flushed, and not again by each compaction of the keys
+	// around them. What is deleted of them is reclaimed once it is a fifth.
+	opts.Experimental.ValueSeparationPolicy = func() pebble.ValueSeparationPolicy {
+		return pebble.ValueSeparationPolicy{
+			Enabled: true, MinimumSize: 1 << 10, MaxBlobReferenceDepth: 10,
+			RewriteMinimumAge: 5 * time.Minute, TargetGarbageRatio: 0.2,
+		}
+	}
+	for i := range opts.Levels {
+		// Most keys that Apply looks up are not there: a new body's, a Message-ID's.
+		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
 	// Without a write-ahead log a queued ingest would be ordered among memtables
 	// wrongly (cockroachdb/pebble#5734).

@@ -297,15 +297,16 @@ func (tx *tx) putChunk(a *account, op *pb.PutChunkOp) (*pb.Result, error) {
 	return &pb.Result{Code: pb.Code_CODE_OK}, tx.set(key, encodeChunk(c))
 }
 
-// hasBody reports whether any chunk of a body is stored.
+// hasBody reports whether a body is stored, or being staged: the first has a chunk
+// at 0, the second a record. Both are single keys, which the store knows to be
+// absent without a look at its files.
 func (tx *tx) hasBody(a *account, bodyID []byte) (bool, error) {
-	start := a.space.Bytes(keys.Body, bodyID)
-	found := false
-	err := tx.scan(start, keys.Successor(start), func(_, _ []byte) (bool, error) {
-		found = true
-		return false, nil
-	})
-	return found, err
+	for _, key := range [][]byte{a.space.Body(bodyID, 0), a.space.Bytes(keys.Upload, bodyID)} {
+		if value, err := get(tx.b, key); err != nil || value != nil {
+			return value != nil, err
+		}
+	}
+	return false, nil
 }
 
 // encodeChunk makes the stored form of a chunk: version, codec, raw size, data.
