@@ -18,6 +18,9 @@ const (
 	inlineTotal = 256 << 10
 )
 
+// appendExtensions are the capabilities about adding messages.
+var appendExtensions = []string{"BINARY", "MULTIAPPEND", "CATENATE", "REPLACE"}
+
 // append is APPEND (RFC 9051, 6.3.12) and MULTIAPPEND (RFC 3502): all messages
 // are added by one entry, or none.
 func (c *Conn) append(ctx context.Context, cmd wire.Append) error {
@@ -91,12 +94,14 @@ func (c *Conn) acceptable(msg wire.AppendMessage, before, most int) (refused boo
 	code, text := "", ""
 	limit := c.cfg.Limits.Append
 	switch {
+	case before >= most:
+		code, text = "LIMIT", "too many messages at once"
+	case msg.Catenate:
+		return false, nil // see catenation
 	case msg.Literal.Size > limit:
 		code, text = "TOOBIG", "a message may have "+uitoa(uint64(limit))+" octets"
 	case msg.Literal.Size == 0:
 		code, text = "", "a message without octets" // RFC 3502, 6.3.11
-	case before >= most:
-		code, text = "LIMIT", "too many messages at once"
 	default:
 		return false, nil
 	}
@@ -115,35 +120,18 @@ func (c *Conn) beforeLiteral(err error) error {
 	return c.r.RefuseLiteral()
 }
 
-// receive reads a message. It returns nil if storage did not take it, having
-// answered.
+// receive reads a message. It returns nil if there is none, having answered.
 func (c *Conn) receive(ctx context.Context, store Store, msg wire.AppendMessage, budget int) (*pb.AppendMessage, error) {
-	body, err := c.r.LiteralBody()
-	if err != nil {
-		return nil, err
-	}
 	if budget <= 0 {
 		budget = -1
 	}
 	c.in.setDeadline(time.Now().Add(c.cfg.IdleTimeout))
-	opts := message.Options{Inline: budget}
-	var m *pb.AppendMessage
-	if msg.Literal.Binary {
-		m, err = c.readBinary(ctx, &renewing{body, c}, store, opts)
-	} else {
-		m, err = message.Read(ctx, &renewing{body, c}, store, opts)
-	}
+	m, err := c.read(ctx, store, msg, message.Options{Inline: budget})
 	if err != nil {
-		if c.w.Err() != nil || isConnError(err) {
-			return nil, err
-		}
-		if err := c.r.RefuseLiteral(); err != nil {
-			return nil, err
-		}
-		if errors.Is(err, message.ErrNUL) {
-			return nil, c.no("UNKNOWN-CTE", err.Error()) // RFC 3516, 4.4
-		}
-		return nil, c.fail("APPEND", err)
+		return nil, c.notReceived(err)
+	}
+	if m.GetEmail().GetSize() == 0 {
+		return nil, c.no("", "a message without octets") // RFC 3502, 6.3.11
 	}
 	date := msg.Date
 	if date.IsZero() {
@@ -152,6 +140,50 @@ func (c *Conn) receive(ctx context.Context, store Store, msg wire.AppendMessage,
 	_, offset := date.Zone()
 	m.Flags, m.InternalDate, m.ZoneMinutes = msg.Flags, date.Unix(), int32(offset/60)
 	return m, nil
+}
+
+// read reads a message in one of its forms.
+func (c *Conn) read(ctx context.Context, store Store, msg wire.AppendMessage, opts message.Options) (*pb.AppendMessage, error) {
+	if msg.Catenate {
+		k := &catenation{c: c, ctx: ctx, left: uint64(c.cfg.Limits.Append)}
+		defer k.close()
+		return message.Read(ctx, k, store, opts)
+	}
+	body, err := c.r.LiteralBody()
+	if err != nil {
+		return nil, connError{err}
+	}
+	if msg.Literal.Binary {
+		return c.readBinary(ctx, &renewing{body, c}, store, opts)
+	}
+	return message.Read(ctx, &renewing{body, c}, store, opts)
+}
+
+// notReceived answers a command for why a message was not received, after what is
+// left of it.
+func (c *Conn) notReceived(err error) error {
+	var syntax *wire.SyntaxError
+	var badURL *badURLError
+	switch {
+	case c.w.Err() != nil || isConnError(err):
+		return err
+	case errors.As(err, &syntax):
+		return c.syntaxError(syntax)
+	}
+	if err := c.r.RefuseLiteral(); err != nil {
+		return err
+	}
+	switch {
+	case errors.As(err, &badURL):
+		return c.no(wire.BadURL(badURL.url), err.Error()) // RFC 4469, 4.1
+	case errors.Is(err, errTooBig):
+		return c.no("TOOBIG", err.Error()) // RFC 4469, 4.2
+	case errors.Is(err, errTooManyParts):
+		return c.no("LIMIT", err.Error())
+	case errors.Is(err, message.ErrNUL):
+		return c.no("UNKNOWN-CTE", err.Error()) // RFC 3516, 4.4
+	}
+	return c.fail("APPEND", err)
 }
 
 // readBinary reads a message that may have NUL octets. If it has, it is read

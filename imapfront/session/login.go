@@ -25,12 +25,12 @@ func (c *Conn) capabilities() string {
 		}
 		return strings.Join(append(caps, "LOGINDISABLED"), " ")
 	}
-	caps = append(caps, searchExtensions...)
+	caps = append(append(caps, searchExtensions...), appendExtensions...)
 	return strings.Join(append(caps, "IDLE", "NAMESPACE", "CHILDREN", "UIDPLUS", "UNSELECT", "MOVE", "ESEARCH", "SEARCHRES",
 		"WITHIN", "LIST-EXTENDED", "LIST-STATUS", "SPECIAL-USE", "CREATE-SPECIAL-USE", "STATUS=SIZE", "CONDSTORE",
-		"QRESYNC", "BINARY", "MULTIAPPEND", "OBJECTID", "SAVEDATE", "PREVIEW", "UTF8=ACCEPT", "UNAUTHENTICATE", "UIDONLY", "NOTIFY",
+		"QRESYNC", "OBJECTID", "SAVEDATE", "PREVIEW", "UTF8=ACCEPT", "UNAUTHENTICATE", "UIDONLY", "NOTIFY",
 		"ACL", "RIGHTS=kxte", "LIST-MYRIGHTS", "METADATA", "LIST-METADATA", "QUOTA", "QUOTASET",
-		"QUOTA=RES-STORAGE", "QUOTA=RES-MESSAGE", "QUOTA=RES-MAILBOX", "REPLACE", "COMPRESS=DEFLATE",
+		"QUOTA=RES-STORAGE", "QUOTA=RES-MESSAGE", "QUOTA=RES-MAILBOX", "COMPRESS=DEFLATE",
 		"SORT", "SORT=DISPLAY", "ESORT", "THREAD=ORDEREDSUBJECT", "THREAD=REFERENCES", "I18NLEVEL=1",
 		"APPENDLIMIT="+uitoa(uint64(c.cfg.Limits.Append))), " ")
 }

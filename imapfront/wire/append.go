@@ -52,9 +52,12 @@ func (r *Reader) LiteralBody() (io.Reader, error) {
 // is read and dropped up to a bound, past which the error is final. Without such
 // an APPEND it does nothing.
 func (r *Reader) RefuseLiteral() error {
-	b := r.body
-	r.body = nil
-	if b == nil || !b.lit.NonSync && !b.started {
+	b, catenating := r.body, r.catenating
+	r.body, r.catenating = nil, 0
+	switch {
+	case b == nil && catenating != 0:
+		return r.dropLiterals() // that the rest of the line announces
+	case b == nil || !b.lit.NonSync && !b.started:
 		return nil
 	}
 	// Beyond the bound it is cheaper for all to part.
@@ -74,20 +77,15 @@ func (r *Reader) RefuseLiteral() error {
 // message (MULTIAPPEND, RFC 3502), or the end of the command: then more is
 // false. A *SyntaxError has no tag; the command is over.
 func (r *Reader) AppendMessage() (msg AppendMessage, more bool, err error) {
-	p := &parser{r: r}
-	if b := r.body; b != nil {
-		if !b.started {
-			if _, err := r.LiteralBody(); err != nil {
-				return msg, false, err
-			}
-		}
-		if err := r.discard(b.left); err != nil {
+	for r.catenating != 0 && r.catenating != catenated {
+		if _, _, err := r.CatenatePart(); err != nil {
 			return msg, false, err
 		}
-		r.body = nil
-		if p.err = r.nextLine(); p.err == nil && b.lit.UTF8 {
-			p.char(')')
-		}
+	}
+	r.catenating = 0
+	p := &parser{r: r}
+	if err := p.endBody(); err != nil {
+		return msg, false, err
 	}
 	if p.err == nil && !p.more() {
 		return msg, false, nil
@@ -100,8 +98,31 @@ func (r *Reader) AppendMessage() (msg AppendMessage, more bool, err error) {
 	return msg, true, nil
 }
 
+// endBody reads to the end of a literal whose octets have been announced, and the
+// line after it. An error is the connection's; mistakes are in p.err.
+func (p *parser) endBody() error {
+	b := p.r.body
+	if b == nil {
+		return nil
+	}
+	if !b.started {
+		if _, err := p.r.LiteralBody(); err != nil {
+			return err
+		}
+	}
+	if err := p.r.discard(b.left); err != nil {
+		return err
+	}
+	p.r.body = nil
+	if p.err = p.r.nextLine(); p.err == nil && b.lit.UTF8 {
+		p.char(')')
+	}
+	return nil
+}
+
 // appendMessage parses flags, date and the announcement of a message literal,
-// which must end the line (RFC 3502; RFC 6855, 4).
+// which must end the line (RFC 3502; RFC 6855, 4), or what introduces the parts of
+// CATENATE (RFC 4469, 5).
 func (p *parser) appendMessage() (msg AppendMessage) {
 	if p.peek() == '(' {
 		msg.Flags = p.flagList()
@@ -111,26 +132,41 @@ func (p *parser) appendMessage() (msg AppendMessage) {
 		msg.Date = p.dateTime()
 		p.sp()
 	}
-	if p.word("UTF8") {
+	switch {
+	case p.word("CATENATE"):
 		p.sp()
 		p.char('(')
-		msg.Literal.UTF8 = true
+		if msg.Catenate = p.err == nil; msg.Catenate {
+			p.r.catenating = beforeParts
+		}
+	case p.word("UTF8"):
+		msg.Literal = p.utf8Literal()
+	default:
+		msg.Literal = p.announced(Literal{Binary: p.try('~')})
 	}
-	msg.Literal.Binary = p.try('~')
+	return msg
+}
+
+// utf8Literal parses the rest of utf8-literal, up to the octets (RFC 6855, 4).
+func (p *parser) utf8Literal() Literal {
+	p.sp()
+	p.char('(')
+	p.char('~')
+	return p.announced(Literal{Binary: true, UTF8: true})
+}
+
+// announced parses the announcement of a literal that is read by itself.
+func (p *parser) announced(lit Literal) Literal {
 	if p.err != nil {
-		return msg
+		return lit
 	}
 	size, nonSync, start, ok := literalAt(p.r.line)
-	switch {
-	case !ok || start != p.r.at:
-		p.fail("want a message literal")
-		return msg
-	case msg.Literal.UTF8 && !msg.Literal.Binary:
-		p.fail("want a literal8 in UTF8 (…)")
-		return msg
+	if !ok || start != p.r.at {
+		p.fail("want a literal")
+		return lit
 	}
-	msg.Literal.Size, msg.Literal.NonSync = size, nonSync
+	lit.Size, lit.NonSync = size, nonSync
 	p.r.at = len(p.r.line)
-	p.r.body = &literalBody{r: p.r, lit: msg.Literal, left: size}
-	return msg
+	p.r.body = &literalBody{r: p.r, lit: lit, left: size}
+	return lit
 }

@@ -120,3 +120,79 @@ func TestAppendMistakes(t *testing.T) {
 		}
 	}
 }
+
+func TestCatenate_RFC4469_5(t *testing.T) {
+	in := "a append x (\\Seen) catenate (TEXT {5}\r\nhello url \"/x/;UID=1\" utf8 (~{3+}\r\na\x00c) url {3+}\r\na b) {4+}\r\nnext catenate (url x)\r\nb noop\r\n"
+	asked := 0
+	r := NewReader(iotest.OneByteReader(strings.NewReader(in)), Limits{}, func() error { asked++; return nil })
+	_, cmd, err := r.ReadCommand()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.LiteralBody(); err == nil {
+		t.Error("a literal before the first part")
+	}
+	msg, more := cmd.(Append).First, true
+	var got []string
+	for more {
+		for msg.Catenate {
+			part, more, err := r.CatenatePart()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !more {
+				break
+			}
+			got = append(got, part.URL)
+			if part.URL == "" {
+				body, _ := r.LiteralBody()
+				octets, _ := io.ReadAll(body)
+				got = append(got, string(octets))
+			}
+		}
+		got = append(got, "|")
+		if msg, more, err = r.AppendMessage(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := ".hello./x/;UID=1..a\x00c.a b.|.|.x.|"; strings.Join(got, ".") != want {
+		t.Errorf("%q, want %q", strings.Join(got, "."), want)
+	}
+	if _, _, err := r.CatenatePart(); err == nil {
+		t.Error("a part after the end")
+	}
+	if tag, _, err := r.ReadCommand(); tag != "b" || err != nil || asked != 1 {
+		t.Errorf("%s, %v, asked %d times", tag, err, asked)
+	}
+}
+
+// Wherever a CATENATE is given up, what is left of it is no command.
+func TestCatenateGivenUp(t *testing.T) {
+	for _, in := range []string{
+		"a append x catenate (text {8+}\r\nc noop\r\n url x text {8+}\r\nc noop\r\n) (a) {8+}\r\nc noop\r\n\r\n",
+		"a append x catenate (url x url {8+}\r\nc noop\r\n text {8+}\r\nc noop\r\n)\r\n",
+		"a append x catenate (url x) {8+}\r\nc noop\r\n\r\n",
+		"a append x catenate (url x text {8}\r\n",
+	} {
+		for parts := range 5 {
+			for name, leave := range map[string]func(*Reader){
+				"refused": func(r *Reader) { _ = r.RefuseLiteral() }, "ignored": func(r *Reader) {}, "skipped": func(r *Reader) { _, _, _ = r.AppendMessage() },
+			} {
+				if strings.Contains(in, "{8}") && (name == "skipped" || parts > 2) {
+					continue // that asks for it
+				}
+				r := reader(in + "b noop\r\n")
+				if _, _, err := r.ReadCommand(); err != nil {
+					t.Fatal(err)
+				}
+				for range parts {
+					_, _, _ = r.CatenatePart()
+				}
+				leave(r)
+				if tag, _, err := r.ReadCommand(); tag != "b" || err != nil {
+					t.Errorf("%q, %s after %d parts: %s, %v", in, name, parts, tag, err)
+				}
+			}
+		}
+	}
+}

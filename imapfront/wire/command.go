@@ -137,11 +137,14 @@ type Replace struct {
 	Message AppendMessage
 }
 
-// AppendMessage is what comes before each message literal of an APPEND.
+// AppendMessage is what comes before each message of an APPEND.
 type AppendMessage struct {
-	Flags   []string  // nil if not given
-	Date    time.Time // zero if not given
-	Literal Literal
+	Flags []string  // nil if not given
+	Date  time.Time // zero if not given
+	// Catenate: the message is put together of parts, see Reader.CatenatePart; else
+	// it is a literal.
+	Catenate bool
+	Literal  Literal
 }
 
 // Literal announces octets that the client sends (RFC 9051, 4.3).

@@ -48,7 +48,7 @@ func TestSyntaxErrors_RFC9051_9(t *testing.T) {
 			"a search modseq \"/flags/a\" 1", "a search header a",
 			"a search " + strings.Repeat("(", 60) + "all", "a search " + strings.Repeat("not ", 60) + "all", "a search " + strings.Repeat("1 ", 1000) + "1",
 			// strings
-			"a login bob \"x", "a login bob \"\\x\"", "a login bob \"a\x00b\"", "a login bob {4}x", "a login bob {}", "a login bob {x}", "a login bob {-1}",
+			"a login bob \"x", "a login bob \"\xff\"", "a login bob \"\xc3(\"", "a create \"\xff\"", "a login bob \"\\x\"", "a login bob \"a\x00b\"", "a login bob {4}x", "a login bob {}", "a login bob {x}", "a login bob {-1}",
 			"a login bob {1++}", "a login bob ~{1}", "a login {1+}\r\n\x00 x",
 			"a authenticate plain !", "a authenticate plain AGEAYg", "a authenticate plain = x", "a authenticate (plain)", "a enable", "a enable (x)",
 			"a id", "a id (a b)", "a id (\"a\")", "a id x", "a id (" + strings.Repeat(`"a" "b" `, 30) + `"a" "b")`, `a id ("` + strings.Repeat("x", 31) + `" NIL)`,
@@ -62,7 +62,7 @@ func TestSyntaxErrors_RFC9051_9(t *testing.T) {
 			"a replace 0 x {1}", "a replace 1:2 x {1}", "a replace 1,2 x {1}", "a uid replace $ x {1}", "a replace 1 x", "a replace x x {1}",
 			"a compress", "a compress (deflate)", "a compress deflate x", "a append x {1} ", "a append x utf8 ({1}", "a append x utf8 ~{1}", "a append x ~\"a\"",
 		},
-		"a NO CANNOT": {"a create &abc", "a create &AGEAYg-", "a create &2D0-", "a create &APx-", "a create &AP\u00fcw-", "a create \"\xff\"", "a list \"\" &", "a rename x R&D"},
+		"a NO CANNOT": {"a create &abc", "a create &AGEAYg-", "a create &2D0-", "a create &APx-", "a create &AP\u00fcw-", "a list \"\" &", "a rename x R&D"},
 		"a NO TOOBIG": {"a login {101}", "a login {60+}\r\n" + strings.Repeat("x", 60) + " {41}", "a search text {99999999999999999999}", "a login {101+}\r\n" + strings.Repeat("\n", 101) + " x"},
 	} {
 		for _, in := range lines {

@@ -91,21 +91,45 @@ func readAppend(r *Reader, msg AppendMessage, events *[]string) error {
 			*events = append(*events, "refused")
 			return r.RefuseLiteral()
 		}
-		body, err := r.LiteralBody()
-		if err != nil {
-			return err
+		for catenating := msg.Catenate; catenating; {
+			part, more, err := r.CatenatePart()
+			*events = append(*events, fmt.Sprintf("%+v, %v, %v", part, more, err))
+			if err != nil {
+				return err
+			}
+			if part.Literal.Size > r.limits.Append {
+				return r.RefuseLiteral()
+			}
+			if more && part.URL == "" {
+				if err := readBody(r, events); err != nil {
+					return err
+				}
+			}
+			catenating = more
 		}
-		octets, err := io.ReadAll(body)
-		if err != nil {
-			return err
+		if !msg.Catenate {
+			*events = append(*events, fmt.Sprintf("%+v", msg))
+			if err := readBody(r, events); err != nil {
+				return err
+			}
 		}
-		*events = append(*events, fmt.Sprintf("%+v %q", msg, octets))
+		var err error
 		if msg, more, err = r.AppendMessage(); err != nil {
 			*events = append(*events, err.Error())
 			return err
 		}
 	}
 	return nil
+}
+
+func readBody(r *Reader, events *[]string) error {
+	body, err := r.LiteralBody()
+	if err != nil {
+		return err
+	}
+	octets, err := io.ReadAll(body)
+	*events = append(*events, fmt.Sprintf("%q", octets))
+	return err
 }
 
 // stable checks that what is printed of a command is that command.
@@ -125,7 +149,7 @@ func FuzzReadCommand(f *testing.F) {
 		"a login bob {3}\r\nabc\r\n", "a uid fetch 1:* (flags body.peek[1.2.header.fields (a b)]<1.2>) (changedsince 5 vanished)\r\n",
 		"a append x (\\Seen) {3+}\r\nabc (a) {1}\r\nx\r\n", "a search or (not seen) uid 1:* since 1-Jan-2020\r\n",
 		"a select x (qresync (1 2 3:4 (1 2)))\r\n", "a list (subscribed) \"\" (a b) return (status (messages))\r\n",
-		"a store 1 (unchangedsince 5) +flags.silent (a \\Seen)\r\n", "a uid sort return (min all) (reverse date subject) utf-8 modseq 3\r\na thread references utf-8 all\r\n", "a id (\"a\" NIL)\r\n", "a replace * x (\\Seen) \" 1-Jan-2020 00:00:00 +0100\" {3+}\r\nabc\r\na uid replace 7 x {1}\r\n", "a append x utf8 (~{1+}\r\na)\r\n",
+		"a store 1 (unchangedsince 5) +flags.silent (a \\Seen)\r\n", "a uid sort return (min all) (reverse date subject) utf-8 modseq 3\r\na thread references utf-8 all\r\n", "a id (\"a\" NIL)\r\n", "a append x (a) catenate (URL \"/x;uidvalidity=5/;uid=7/;section=1.mime\" text {3+}\r\nabc utf8 (~{1+}\r\nx) url {4+}\r\n;uid) (b) {1+}\r\nx\r\n", "a replace * x (\\Seen) \" 1-Jan-2020 00:00:00 +0100\" {3+}\r\nabc\r\na uid replace 7 x {1}\r\n", "a append x utf8 (~{1+}\r\na)\r\n",
 		"a bogus {6+}\r\nx y\r\nz {1+}\r\nq\r\nb noop\r\n", "a authenticate plain AGEAYg==\r\n", "a create &AOQ- (use (\\Sent))\r\n",
 		"a append x \" 1-Jan-2020 00:00:00 +0100\" {2000+}\r\n", "a search return (save) charset x modseq \"/flags/\\\\a\" all 5\r\n",
 		"\x16\x03\x01\x00", "a compress deflate\r\na enable x y\r\na status x (messages)\r\na copy $ y\r\na uid move 1,2:* y\r\na rename a b\r\na uid expunge 5\r\n",

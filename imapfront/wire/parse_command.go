@@ -167,7 +167,7 @@ func (p *parser) id() Command {
 		if n >= 30 {
 			p.fail("too many fields")
 		}
-		key := p.str()
+		key := p.valid(p.str())
 		p.sp()
 		value, _ := p.nstring()
 		if len(key) > 30 || len(value) > 1024 {

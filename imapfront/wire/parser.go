@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/quorumail/quorumail/proto/imapnum"
 )
@@ -166,7 +167,8 @@ func (p *parser) commandName() string {
 	return name
 }
 
-// quoted reads a quoted string (RFC 9051, 4.3). It may hold UTF-8.
+// quoted reads a quoted string (RFC 9051, 4.3). It may hold UTF-8, and nothing
+// else beyond ASCII (RFC 6855, 3).
 func (p *parser) quoted() string {
 	p.char('"')
 	var sb strings.Builder
@@ -179,7 +181,7 @@ func (p *parser) quoted() string {
 		p.r.at++
 		switch {
 		case c == '"':
-			return sb.String()
+			return p.valid(sb.String())
 		case c == '\\':
 			if e := p.peek(); e != '"' && e != '\\' {
 				p.fail("bad escape in a quoted string")
@@ -194,6 +196,14 @@ func (p *parser) quoted() string {
 		}
 	}
 	return ""
+}
+
+// valid refuses what is not UTF-8.
+func (p *parser) valid(s string) string {
+	if !utf8.ValidString(s) {
+		p.fail("not UTF-8")
+	}
+	return s
 }
 
 // str reads a string: quoted or a literal.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/emersion/go-imap/v2"
 )
@@ -27,7 +28,7 @@ func printCommand(cmd Command, utf8 bool) string {
 func (p *printer) words(w ...string) { p.WriteString(strings.Join(w, " ")) }
 
 func (p *printer) str(s string) {
-	if strings.ContainsAny(s, "\r\n") || len(s) > 200 {
+	if strings.ContainsAny(s, "\r\n") || len(s) > 200 || !utf8.ValidString(s) {
 		fmt.Fprintf(p, "{%d+}\r\n%s", len(s), s)
 		return
 	}
@@ -315,6 +316,10 @@ func (p *printer) appendMessage(m AppendMessage) {
 		p.WriteString(m.Date.Format(` "_2-Jan-2006 15:04:05 -0700"`))
 	}
 	p.WriteByte(' ')
+	if m.Catenate {
+		p.WriteString("catenate (")
+		return
+	}
 	if m.Literal.UTF8 {
 		p.WriteString("utf8 (")
 	}

@@ -75,6 +75,8 @@ type Reader struct {
 	garbage int
 	// body is what remains of the announced message literal; nil: none.
 	body *literalBody
+	// catenating is where a CATENATE is, as beforeParts.
+	catenating int
 }
 
 // NewReader returns a Reader of r. Before it reads a synchronising literal that
@@ -142,7 +144,7 @@ func (r *Reader) ReadCommand() (tag string, cmd Command, err error) {
 	} else {
 		tag = tagOf(p.err)
 	}
-	if p.err == nil && r.body == nil {
+	if p.err == nil && r.body == nil && r.catenating == 0 {
 		p.end()
 	}
 	if p.err == nil {
@@ -170,7 +172,7 @@ func (r *Reader) resync(tag string, err error) error {
 		return err
 	}
 	syntax.Tag = tag
-	r.body = nil
+	r.body, r.catenating = nil, 0
 	if err := r.dropLiterals(); err != nil {
 		return err
 	}
