@@ -124,7 +124,7 @@ func (p *pair) step() {
 
 func (p *pair) act() {
 	ok := pb.Code_CODE_OK
-	steps := []string{"append", "append", "append", "replace", "store", "store", "expunge", "churn", "churn", "copy", "copy", "create", "delete", "rename", "subscribe", "grant", "grant", "share", "meddle", "repeat", "deliver again", "garbage", "annotate", "annotate", "compact", "compact", "collect", "limit"}
+	steps := []string{"append", "append", "append", "replace", "store", "store", "expunge", "churn", "churn", "copy", "copy", "create", "delete", "rename", "subscribe", "grant", "grant", "share", "meddle", "repeat", "deliver again", "garbage", "annotate", "annotate", "compact", "compact", "collect", "limit", "limit"}
 	if p.shared && rapid.Bool().Draw(p.T, "by rights") {
 		steps = byRights
 	}

@@ -26,8 +26,8 @@ func (p *pair) limit() {
 			continue
 		}
 		used := []uint64{(octets + 1023) / 1024, messages, mailboxes}[i]
-		n := used + rapid.Uint64Range(0, 6).Draw(p.T, "more")
-		n -= min(n, rapid.Uint64Range(0, 3).Draw(p.T, "less"))
+		n := used + rapid.Uint64Range(0, 3).Draw(p.T, "more")
+		n -= min(n, rapid.Uint64Range(0, 1).Draw(p.T, "less"))
 		want[r] = n
 		*[]**uint64{&l.Storage, &l.Messages, &l.Mailboxes}[i] = &n
 	}
