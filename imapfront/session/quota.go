@@ -86,6 +86,10 @@ const quotaUnit = 1024
 // to be created, is under its account's root.
 func (c *Conn) getQuotaRoot(ctx context.Context, cmd wire.GetQuotaRoot) error {
 	at := c.at(cmd.Mailbox)
+	if at.name == nowhere {
+		c.w.QuotaRoot(cmd.Mailbox) // no mailbox can have this name
+		return c.ok("", "GETQUOTAROOT done")
+	}
 	if at.owner != "" {
 		// It tells of the messages that there are: "r" is needed (RFC 9208, 6).
 		if _, err := at.store.OpenMailbox(ctx, at.name, 0, nil, nil); err != nil {
