@@ -35,15 +35,19 @@ func (c *Conn) replace(ctx context.Context, cmd wire.Replace) error {
 		return c.no("EXPUNGEISSUED", "the message to be replaced is gone")
 	}
 	at := c.at(cmd.Mailbox)
-	if at.store.Account() != c.box.store.Account() {
-		// No entry is of two accounts, and half of it must not be done.
-		return c.no("CANNOT", "the mailboxes are of different accounts")
+	across := at.store.Account() != c.box.store.Account()
+	if across && !c.box.rights.Has(imapnum.RightExpunge|imapnum.RightDeleted) {
+		return c.refused(&pb.Result{Code: pb.Code_CODE_NO_PERMISSION}) // RFC 8508, 4.1
 	}
 	msgs, err := c.receiveAll(ctx, at.store, cmd.Message, 1)
 	if msgs == nil {
 		return err
 	}
-	return c.replaceOne(ctx, uids.Min(), &pb.AppendOp{Mailbox: at.name, Messages: msgs})
+	op := &pb.AppendOp{Mailbox: at.name, Messages: msgs}
+	if across {
+		return c.replaceAcross(ctx, uids.Min(), at, op)
+	}
+	return c.replaceOne(ctx, uids.Min(), op)
 }
 
 // replaceOne puts a message in another's place and answers. The client learns
@@ -58,12 +62,48 @@ func (c *Conn) replaceOne(ctx context.Context, uid imapnum.UID, op *pb.AppendOp)
 	if res.GetCode() != pb.Code_CODE_OK {
 		return c.refusedInto(res)
 	}
-	c.w.Untagged("OK [", appendUID(res), "] replacement is there")
+	return c.replaced(ctx, res, res)
+}
+
+// replaced answers once the message is added, and the other removed.
+func (c *Conn) replaced(ctx context.Context, added, removed *pb.Result) error {
+	c.w.Untagged("OK [", appendUID(added), "] replacement is there")
 	if err := c.pull(ctx, false); err != nil {
 		// It is done all the same; the next command finds out what is amiss.
 		return c.ok("", "REPLACE done")
 	}
 	c.tellFresh()
 	c.tell(true)
-	return c.ok(c.modSeqCode(res), "REPLACE done")
+	return c.ok(c.modSeqCode(removed), "REPLACE done")
+}
+
+// replaceAcross does so where the mailboxes are of different accounts. No entry is
+// of two: the message is added, then the other is removed, and if that is gone
+// meanwhile, the new one goes too.
+func (c *Conn) replaceAcross(ctx context.Context, uid imapnum.UID, dst place, op *pb.AppendOp) error {
+	added, err := dst.store.Propose(ctx, &pb.Entry{Op: &pb.Entry_Append{Append: op}})
+	if err != nil {
+		return c.fail("REPLACE", err)
+	}
+	if added.GetCode() != pb.Code_CODE_OK {
+		return c.refusedInto(added)
+	}
+	removed, err := c.box.store.Propose(ctx, &pb.Entry{Op: &pb.Entry_Expunge{Expunge: &pb.ExpungeOp{
+		MailboxId: c.box.id, Uids: packed(imapnum.SetOf(uid)), UndeletedToo: true,
+	}}})
+	if err == nil && removed.GetCode() == pb.Code_CODE_OK && !unpacked(removed.GetUids()).Empty() {
+		return c.replaced(ctx, added, removed)
+	}
+	half := &across{c: c, dst: dst, mailboxID: added.GetMailboxId()}
+	for uid := range unpacked(added.GetUids()).All() {
+		half.to.Add(uid)
+	}
+	half.undo(ctx)
+	switch {
+	case err != nil:
+		return c.boxFailed("REPLACE", err)
+	case removed.GetCode() != pb.Code_CODE_OK:
+		return c.refused(removed)
+	}
+	return c.no("EXPUNGEISSUED", "the message to be replaced is gone")
 }
