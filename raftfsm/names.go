@@ -6,6 +6,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/quorumail/quorumail/proto/imapnum"
 )
 
 // Inbox is the name of the mailbox that every account has.
@@ -22,7 +24,7 @@ const (
 	maxMailboxDepth   = 50
 	maxMailboxes      = 10_000
 	maxSubscriptions  = 10_000
-	maxKeywords       = 1000 // in a mailbox's table
+	maxKeywords       = imapnum.MaxKeywords
 	maxKeyword        = 255  // octets
 	maxAppendMessages = 1000 // in one entry
 	maxACL            = 200  // identifiers in a mailbox's access control list

@@ -140,16 +140,12 @@ func (v *Verifier) remember(mac [32]byte) {
 	v.mu.right[mac] = struct{}{}
 }
 
-// ParsePlain takes a PLAIN message apart (RFC 4616, 2). An authorization
-// identity other than the authentication identity is not supported: ok is
-// false.
-func ParsePlain(msg []byte) (name, password string, ok bool) {
+// ParsePlain takes a PLAIN message apart (RFC 4616, 2): the authorization
+// identity, which may be empty, the authentication identity and the password.
+func ParsePlain(msg []byte) (identity, name, password string, ok bool) {
 	parts := bytes.Split(msg, []byte{0})
 	if len(parts) != 3 || len(parts[1]) == 0 {
-		return "", "", false
+		return "", "", "", false
 	}
-	if len(parts[0]) > 0 && !bytes.Equal(parts[0], parts[1]) {
-		return "", "", false
-	}
-	return string(parts[1]), string(parts[2]), true
+	return string(parts[0]), string(parts[1]), string(parts[2]), true
 }

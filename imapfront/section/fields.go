@@ -12,7 +12,8 @@ const maxName = 998
 // FieldFilter passes the fields of a header on whose names are among some, or
 // are not (RFC 9051, 6.4.5.1, HEADER.FIELDS and HEADER.FIELDS.NOT): in their
 // order and as they are folded, lines ended by CRLF, and the empty line that ends
-// a header always. What is no field, and what follows the empty line, it drops.
+// the header, if there is one. What is no field, and what follows the empty line,
+// it drops.
 // The header is written to it in pieces; it holds no more than a field name.
 type FieldFilter struct {
 	dst   io.Writer
@@ -82,15 +83,15 @@ func (f *FieldFilter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Close ends the header with the empty line.
+// Close ends the header.
 func (f *FieldFilter) Close() error {
-	if f.state != ended {
-		if f.state != lineStart {
-			f.endLine()
-		}
+	switch f.state {
+	case ended:
+		f.out = append(f.out, '\r', '\n')
+	case inName, inValue:
+		f.endLine()
 		f.state = ended
 	}
-	f.out = append(f.out, '\r', '\n')
 	return f.flush()
 }
 

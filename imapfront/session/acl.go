@@ -198,7 +198,10 @@ func (b *mailbox) permanentFlags() []string {
 		flags = append(flags, `\Seen`)
 	}
 	if write {
-		flags = append(append(append(flags, `\Draft`), b.keywords...), `\*`)
+		flags = append(append(flags, `\Draft`), b.keywords...)
+		if len(b.keywords) < imapnum.MaxKeywords {
+			flags = append(flags, `\*`)
+		}
 	}
 	return flags
 }

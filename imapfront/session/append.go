@@ -42,11 +42,15 @@ func (c *Conn) append(ctx context.Context, cmd wire.Append) error {
 	if res.GetCode() != pb.Code_CODE_OK {
 		return c.refusedInto(res)
 	}
-	if c.selects(at, res.GetMailboxId()) {
+	switch {
+	case c.selects(at, res.GetMailboxId()):
 		if err := c.pull(ctx, false); err == nil {
 			c.tell(true)
 		}
+	case c.box != nil:
+		c.catchUp(ctx, nil)
 	}
+	c.tellSpelling(cmd.Mailbox)
 	return c.ok(appendUID(res), "APPEND done")
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -216,6 +215,8 @@ func (c *Conn) readError(ctx context.Context, err error) error {
 		return c.bye("TOOBIG", "too much at once")
 	case errors.Is(err, deflate.ErrCorrupt):
 		return c.bye("", "what comes is not compressed")
+	case errors.Is(err, wire.ErrGarbage):
+		return c.bye("", "this is no IMAP")
 	case c.in.draining() || ctx.Err() != nil:
 		return c.bye("UNAVAILABLE", "server shuts down")
 	case errors.As(err, &timeout) && timeout.Timeout():
@@ -257,6 +258,15 @@ func (c *Conn) ok(code, text string) error {
 		c.errors = 0
 	}
 	return c.answer("OK", code, text)
+}
+
+// done is the answer OK of a command that must not tell expunges. It tells that
+// there are some (RFC 5530, 3).
+func (c *Conn) done(text string) error {
+	if c.box.view.Gone().Empty() {
+		return c.ok("", text)
+	}
+	return c.ok("EXPUNGEISSUED", text)
 }
 
 func (c *Conn) no(code, text string) error  { return c.answer("NO", code, text) }
@@ -314,12 +324,14 @@ func (c *Conn) executeNotAuthenticated(ctx context.Context, cmd wire.Command) er
 	return c.wrongState("log in first")
 }
 
-// wrongState answers a command that the state does not allow.
-func (c *Conn) wrongState(text string) error {
-	return c.syntaxError(&wire.SyntaxError{Tag: c.tag, Text: text})
-}
+// wrongState answers a command that the state does not allow. Unlike what is no
+// command it does not count against the client.
+func (c *Conn) wrongState(text string) error { return c.bad("", text) }
 
 func (c *Conn) executeAuthenticated(ctx context.Context, cmd wire.Command) error {
+	if c.box != nil {
+		c.catchUp(ctx, cmd)
+	}
 	switch cmd := cmd.(type) {
 	case wire.Enable:
 		return c.enable(ctx, cmd)
@@ -409,8 +421,9 @@ func (c *Conn) executeSelected(ctx context.Context, cmd wire.Command) (done bool
 	return false, nil
 }
 
-// startTLS begins TLS (RFC 9051, 6.2.1). What the client has sent before it is
-// dropped: it must not be taken for a part of the secured stream (11.1).
+// startTLS begins TLS (RFC 9051, 6.2.1). What the client has sent along with the
+// command is taken for the beginning of its handshake, and never for a part of
+// the secured stream.
 func (c *Conn) startTLS() error {
 	if c.cfg.TLS == nil || c.secure {
 		return c.wrongState("STARTTLS is not available")
@@ -421,10 +434,7 @@ func (c *Conn) startTLS() error {
 	if err := c.w.Flush(); err != nil {
 		return err
 	}
-	if c.pipelined() {
-		return fmt.Errorf("session: octets after STARTTLS")
-	}
-	t := tls.Server(c.net, c.cfg.TLS)
+	t := tls.Server(&preread{Conn: c.net, octets: c.r.Rest()}, c.cfg.TLS)
 	if err := t.Handshake(); err != nil { // the deadline is that of reading a command
 		return err
 	}
@@ -433,4 +443,19 @@ func (c *Conn) startTLS() error {
 	c.inflate = nil
 	c.r.Reset(&c.in)
 	return nil
+}
+
+// preread is a connection of which some octets have been read already.
+type preread struct {
+	net.Conn
+	octets []byte
+}
+
+func (p *preread) Read(b []byte) (int, error) {
+	if len(p.octets) == 0 {
+		return p.Conn.Read(b)
+	}
+	n := copy(b, p.octets)
+	p.octets = p.octets[n:]
+	return n, nil
 }

@@ -81,7 +81,7 @@ func (c *Conn) fetch(ctx context.Context, cmd wire.Fetch) error {
 	if f.refused != nil {
 		return f.refused.answer(c)
 	}
-	return c.ok("", "FETCH done")
+	return c.done("FETCH done")
 }
 
 // plan decides what to ask storage for.
@@ -138,21 +138,21 @@ func (c *Conn) plan(cmd wire.Fetch, set imapnum.Set) *fetchPlan {
 // never been told of. A range up to "*" asks about all that ever were above its
 // start: the last messages may be the ones that are gone.
 func (c *Conn) tellVanished(ctx context.Context, cmd wire.Fetch) error {
-	known := c.box.saved
-	if !cmd.Set.Saved {
-		last := max(uint32(c.box.view.UIDs().Max()), 1)
-		var ranges []imapnum.Range
-		for _, r := range cmd.Set.Ranges {
-			first, end := min(r.Start, r.Stop), max(r.Start, r.Stop)
-			switch {
-			case end == 0:
-				first, end = last, last
-			case first == 0:
-				first, end = min(end, last), math.MaxUint32
-			}
-			ranges = append(ranges, imapnum.Range{First: imapnum.UID(first), Last: imapnum.UID(end)})
+	last := max(uint32(c.box.view.UIDs().Max()), 1)
+	var ranges []imapnum.Range
+	for _, r := range cmd.Set.Ranges {
+		first, end := min(r.Start, r.Stop), max(r.Start, r.Stop)
+		switch {
+		case end == 0:
+			first, end = last, last
+		case first == 0:
+			first, end = min(end, last), math.MaxUint32
 		}
-		known = imapnum.SetOfRanges(ranges)
+		ranges = append(ranges, imapnum.Range{First: imapnum.UID(first), Last: imapnum.UID(end)})
+	}
+	known := imapnum.SetOfRanges(ranges)
+	if cmd.Set.Saved {
+		known = known.Union(c.box.saved)
 	}
 	since := &pb.Since{ModSeq: *cmd.ChangedSince, Known: packed(known), NoChanged: true}
 	_, batches, err := c.box.store.Changes(ctx, c.box.id, since, false)

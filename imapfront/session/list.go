@@ -179,11 +179,12 @@ func criteria(sel wire.ListSelect) string {
 // attributes returns the attributes of a name that is listed.
 func attributes(cmd wire.List, e *entry) []string {
 	var attrs []string
-	if e.info == nil {
+	switch {
+	case e.info != nil:
+	case cmd.Extended:
 		attrs = append(attrs, `\NonExistent`)
-		if !cmd.Extended {
-			attrs = append(attrs, `\Noselect`) // what clients without LIST-EXTENDED know
-		}
+	default:
+		attrs = append(attrs, `\Noselect`) // RFC 9051, 6.3.9; never both (9, mbx-list-sflag)
 	}
 	if e.info != nil && !rightsOn(e.info).Has(imapnum.RightRead) {
 		attrs = append(attrs, `\Noselect`) // RFC 5819, 2
@@ -227,7 +228,15 @@ func (c *Conn) lsub(cmd wire.List, all []*entry) {
 
 // status is STATUS (RFC 9051, 6.3.11).
 func (c *Conn) status(ctx context.Context, cmd wire.Status) error {
-	if at := c.at(cmd.Mailbox); at.owner != "" {
+	at := c.at(cmd.Mailbox)
+	if c.box != nil && c.box.name == at.shown(at.name) {
+		// What is said of the selected mailbox, its session is told too.
+		if err := c.pull(ctx, true); err != nil {
+			return c.boxFailed("STATUS", err)
+		}
+		c.tell(true)
+	}
+	if at.owner != "" {
 		return c.statusOfOther(ctx, cmd, at)
 	}
 	l, err := c.store.ListMailboxes(ctx)

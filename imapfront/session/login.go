@@ -10,6 +10,7 @@ import (
 	"github.com/quorumail/quorumail/imapfront/auth"
 	"github.com/quorumail/quorumail/imapfront/wire"
 	"github.com/quorumail/quorumail/node/client"
+	"github.com/quorumail/quorumail/proto/imapnum"
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
 )
 
@@ -40,13 +41,16 @@ func (c *Conn) capabilities() string {
 func (c *Conn) mayLogin() bool { return c.secure || c.cfg.TLS == nil }
 
 func (c *Conn) login(ctx context.Context, cmd wire.Login) error {
-	return c.check(ctx, cmd.User, cmd.Password)
+	return c.check(ctx, "", cmd.User, cmd.Password)
 }
 
 // authenticate runs a SASL exchange (RFC 9051, 6.2.2; RFC 4959).
 func (c *Conn) authenticate(ctx context.Context, cmd wire.Authenticate) error {
 	if cmd.Mechanism != "PLAIN" {
 		return c.no("", "no such mechanism")
+	}
+	if !c.mayLogin() {
+		return c.privacyRequired() // before the password is asked for
 	}
 	msg := cmd.Initial
 	if msg == nil {
@@ -55,27 +59,34 @@ func (c *Conn) authenticate(ctx context.Context, cmd wire.Authenticate) error {
 			return err
 		}
 		line, err := c.r.ReadLine(8192)
-		if err != nil {
-			return err
-		}
-		if line == "*" {
+		var syntax *wire.SyntaxError
+		switch {
+		case errors.As(err, &syntax):
+			return c.syntaxError(&wire.SyntaxError{Tag: c.tag, Text: "not a response to a challenge"})
+		case err != nil:
+			return c.readError(ctx, err)
+		case line == "*":
 			return c.bad("", "AUTHENTICATE given up")
 		}
 		if msg, err = base64.StdEncoding.DecodeString(line); err != nil {
 			return c.syntaxError(&wire.SyntaxError{Tag: c.tag, Text: "not base64"})
 		}
 	}
-	user, password, ok := auth.ParsePlain(msg)
+	identity, user, password, ok := auth.ParsePlain(msg)
 	if !ok {
-		return c.failLogin("malformed response, or another identity is asked for")
+		return c.failLogin("malformed response")
 	}
-	return c.check(ctx, user, password)
+	return c.check(ctx, identity, user, password)
 }
 
-// check logs in if the password is right.
-func (c *Conn) check(ctx context.Context, user, password string) error {
+// privacyRequired refuses a password that would be sent in the clear.
+func (c *Conn) privacyRequired() error { return c.no("PRIVACYREQUIRED", "use STARTTLS first") }
+
+// check logs in if the password is right. Nobody may act as another identity,
+// which is told only to who has the password.
+func (c *Conn) check(ctx context.Context, identity, user, password string) error {
 	if !c.mayLogin() {
-		return c.no("PRIVACYREQUIRED", "use STARTTLS first")
+		return c.privacyRequired()
 	}
 	account, err := c.cfg.Verifier.Verify(ctx, user, password, c.credentials)
 	switch {
@@ -83,6 +94,9 @@ func (c *Conn) check(ctx context.Context, user, password string) error {
 		return c.failLogin(err.Error())
 	case err != nil:
 		return c.fail("LOGIN", err)
+	}
+	if as, err := imapnum.AccountName(identity); identity != "" && (err != nil || as != account) {
+		return c.no("AUTHORIZATIONFAILED", "not allowed to act as another user")
 	}
 	c.state, c.errors = authenticated, 0
 	c.store = noting{c.cfg.Storage(account, ""), c}

@@ -173,6 +173,22 @@ func (c *Conn) refresh(ctx context.Context) error {
 	return c.pull(ctx, false)
 }
 
+// catchUp tells what is new in the selected mailbox with a command that is not
+// about it: sizes are to be told with every command that sees them change (RFC
+// 9051, 5.2). Not with one that is yet to come in whole (7.5.1), nor where the
+// mailbox is left, or its name looked up by the command itself.
+func (c *Conn) catchUp(ctx context.Context, cmd wire.Command) {
+	switch cmd.(type) {
+	case wire.Append, wire.Select, wire.Idle, wire.Notify, wire.Unauthenticate:
+		return
+	}
+	if err := c.refresh(ctx); err != nil {
+		c.log.Warn("catch up", "error", err) // the next command about the mailbox finds out
+		return
+	}
+	c.tell(true)
+}
+
 // refreshFor does so before a command that names messages. A client may know of
 // messages that this session has not been told of yet, by APPENDUID of another
 // connection for one, and their UIDs are the highest there are: if a set of UIDs
@@ -180,7 +196,7 @@ func (c *Conn) refresh(ctx context.Context) error {
 // been acknowledged to anyone. Without that a command on such a message would
 // be answered OK and do nothing.
 func (c *Conn) refreshFor(ctx context.Context, set wire.NumSet, uid bool) error {
-	if !uid || set.Saved || !reaches(set, uint32(c.box.view.UIDs().Max())) {
+	if !uid || !reaches(set, uint32(c.box.view.UIDs().Max())) {
 		return c.refresh(ctx)
 	}
 	if err := c.pull(ctx, true); err != nil {
@@ -239,8 +255,9 @@ var errSeqNum = errors.New("no message has this number")
 // sequence numbers that do not exist are a mistake.
 func (c *Conn) resolve(set wire.NumSet, uid bool) (imapnum.Set, error) {
 	v := c.box.view
+	var saved imapnum.Set
 	if set.Saved {
-		return c.box.saved.Intersect(v.UIDs()), nil
+		saved = c.box.saved
 	}
 	last := uint32(v.UIDs().Max())
 	if !uid {
@@ -267,7 +284,7 @@ func (c *Conn) resolve(set wire.NumSet, uid bool) (imapnum.Set, error) {
 		}
 		ranges = append(ranges, imapnum.Range{First: v.UID(imapnum.SeqNum(start)), Last: v.UID(imapnum.SeqNum(stop))})
 	}
-	return imapnum.SetOfRanges(ranges).Intersect(v.UIDs()), nil
+	return imapnum.SetOfRanges(ranges).Union(saved).Intersect(v.UIDs()), nil
 }
 
 // mayExpunge reports whether expunges may be told during a command: not during

@@ -43,6 +43,7 @@ func (c *Conn) create(ctx context.Context, cmd wire.Create) error {
 	if res == nil {
 		return err
 	}
+	c.tellSpelling(cmd.Mailbox)
 	return c.ok("MAILBOXID ("+c.objectID(at.store, mailboxPrefix, res.GetMailboxId())+")", "CREATE done") // RFC 8474, 4.1
 }
 
@@ -59,6 +60,7 @@ func (c *Conn) delete(ctx context.Context, cmd wire.Delete) error {
 		c.w.Untagged("OK [CLOSED] the mailbox is deleted")
 	}
 	c.ownMetadata(ctx, at, res.GetModSeq(), nil)
+	c.tellSpelling(cmd.Mailbox, `\NonExistent`)
 	return c.ok("", "DELETE done")
 }
 
@@ -81,7 +83,21 @@ func (c *Conn) rename(ctx context.Context, cmd wire.Rename) error {
 		c.tell(true) // renaming INBOX empties it
 	}
 	c.ownMetadata(ctx, from, res.GetModSeq(), nil) // renaming INBOX copies its annotations
+	c.tellRenamed(cmd)
 	return c.ok("", "RENAME done")
+}
+
+// tellRenamed tells how a mailbox that was renamed is spelled, and the client's
+// name for what it was, if either was not in NFC (RFC 9051, 6.3.6).
+func (c *Conn) tellRenamed(cmd wire.Rename) {
+	from, to := c.r.Supplied(cmd.From), c.r.Supplied(cmd.To)
+	if !c.rev2 || from == "" && to == "" {
+		return
+	}
+	if from == "" {
+		from = cmd.From
+	}
+	c.w.List(wire.ListEntry{Name: strings.TrimSuffix(cmd.To, "/"), OldName: from})
 }
 
 // subscribe is SUBSCRIBE and UNSUBSCRIBE (RFC 9051, 6.3.7 and 6.3.8).
@@ -99,4 +115,28 @@ func (c *Conn) subscribe(ctx context.Context, cmd wire.Subscribe) error {
 		return err
 	}
 	return c.ok("", "done")
+}
+
+// tellName tells a client that has enabled IMAP4rev2 the attributes of a mailbox
+// that it has opened (RFC 9051, 6.3.2). name is what its account calls it.
+func (c *Conn) tellName(ctx context.Context, at place, name, as string) error {
+	l, err := at.store.ListMailboxes(ctx)
+	if err != nil {
+		return err
+	}
+	for _, e := range hierarchy(l) {
+		if e.name == name && e.info != nil {
+			cmd := wire.List{Extended: true, Return: wire.ListReturn{Subscribed: true}}
+			c.w.List(wire.ListEntry{Name: c.box.name, Attrs: attributes(cmd, e), OldName: c.r.Supplied(as)})
+		}
+	}
+	return nil
+}
+
+// tellSpelling tells a client that has enabled IMAP4rev2 that a mailbox is not
+// called as the client has spelled it, but in NFC (RFC 9051, 6.3.9.7).
+func (c *Conn) tellSpelling(name string, attrs ...string) {
+	if old := c.r.Supplied(name); c.rev2 && old != "" {
+		c.w.List(wire.ListEntry{Name: strings.TrimSuffix(name, "/"), Attrs: attrs, OldName: strings.TrimSuffix(old, "/")})
+	}
 }

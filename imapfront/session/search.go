@@ -33,7 +33,7 @@ func (c *Conn) search(ctx context.Context, cmd wire.Search) error {
 		c.box.saved = f.saved(ret)
 	}
 	c.tell(mayExpunge(cmd.UID && !keyNamesNumbers(cmd.Key))) // RFC 7162, 3.2.10.2
-	return c.ok("", "SEARCH done")
+	return c.done("SEARCH done")
 }
 
 // criteria brings the view up to date and translates what SEARCH, SORT and THREAD

@@ -42,6 +42,11 @@ func (c *Conn) doSelect(ctx context.Context, cmd wire.Select) error {
 	c.box.watch = c.watchMailbox(at.store, c.box.id, info.GetHighestModSeq())
 	c.state = selected
 	c.tellOpened(opened)
+	if c.rev2 {
+		if err := c.tellName(ctx, at, info.GetName(), cmd.Mailbox); err != nil {
+			return c.boxFailed("SELECT", err)
+		}
+	}
 	if cmd.QResync != nil && cmd.QResync.UIDValidity == info.GetUidValidity() {
 		c.tellEarlier(cmd.QResync, changes)
 	}
@@ -69,9 +74,6 @@ func (c *Conn) tellOpened(opened *pb.OpenedMailbox) {
 	c.w.Untagged("OK [UIDNEXT ", info.GetUidNext(), "] next UID")
 	c.w.Untagged("OK [HIGHESTMODSEQ ", info.GetHighestModSeq(), "] highest mod-sequence")
 	c.w.Untagged("OK [MAILBOXID (", c.objectID(c.box.store, mailboxPrefix, info.GetId()), ")] mailbox id") // RFC 8474, 4.2
-	if c.rev2 {
-		c.w.Raw(`* LIST () "/" `).Mailbox(c.box.name).CRLF() // RFC 9051, 6.3.2
-	}
 }
 
 // earlier is what changed while a client was away.

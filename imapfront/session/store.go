@@ -58,7 +58,7 @@ func (c *Conn) storeFlags(ctx context.Context, cmd wire.Store) error {
 	}
 	c.tell(mayExpunge(cmd.UID))
 	if left.Empty() {
-		return c.ok("", "STORE done")
+		return c.done("STORE done")
 	}
 	if !cmd.UID {
 		left = c.box.view.SeqNums(left)

@@ -34,7 +34,7 @@ func namesNumbers(cmd wire.Command) bool {
 func keyNamesNumbers(key wire.SearchKey) bool {
 	switch key := key.(type) {
 	case wire.SearchNums:
-		return !key.Set.Saved
+		return len(key.Set.Ranges) > 0
 	case wire.SearchAnd:
 		for _, sub := range key {
 			if keyNamesNumbers(sub) {

@@ -10,7 +10,7 @@ import (
 
 func TestMultiAppend_RFC3502(t *testing.T) {
 	asked := 0
-	in := "a append x (\\Seen) \"01-Jan-2024 00:00:00 +0000\" {5}\r\nhello (\\Draft) ~{3+}\r\na\x00c UTF8 (~{4+}\r\nd\r\n\n) {1}\r\nx \r\nb noop\r\n"
+	in := "a append x (\\Seen) \"01-Jan-2024 00:00:00 +0000\" {5}\r\nhello (\\Draft) ~{3+}\r\na\x00c UTF8 (~{4+}\r\nd\r\n\n) {1}\r\nx\r\nb noop\r\n"
 	r := NewReader(iotest.OneByteReader(strings.NewReader(in)), Limits{}, func() error { asked++; return nil })
 	_, cmd, err := r.ReadCommand()
 	if err != nil {

@@ -229,8 +229,8 @@ type Copy struct {
 }
 
 // NumSet is a sequence-set: of message sequence numbers or of UIDs as the
-// command says, or "$", the saved search result (RFC 5182). 0 as an end of a
-// range stands for "*".
+// command says, and with Saved also "$", the saved search result (RFC 5182). 0 as
+// an end of a range stands for "*".
 type NumSet struct {
 	Saved  bool
 	Ranges []NumRange

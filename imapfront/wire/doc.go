@@ -31,7 +31,6 @@
 //
 // # What is forgiven
 //
-// The grammar is taken at its word, but for: LF alone ends a line; one space may
-// stand before it; octets above ASCII may stand in an atom that is an astring;
-// numbers may have leading zeros; a day of one digit needs no space before it.
+// The grammar is taken at its word (RFC 9051, 2.2.2), but for one thing: LF alone
+// ends a line, as people who type have it.
 package wire

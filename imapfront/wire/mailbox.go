@@ -27,8 +27,19 @@ func (r *Reader) decodeMailbox(s string) (string, error) {
 	if !utf8.ValidString(s) {
 		return "", errors.New("mailbox name is not UTF-8")
 	}
-	return CanonicalMailbox(s), nil
+	name := CanonicalMailbox(s)
+	if name != s {
+		if r.supplied == nil {
+			r.supplied = make(map[string]string)
+		}
+		r.supplied[name] = s
+	}
+	return name, nil
 }
+
+// Supplied returns how the client has spelled a mailbox name in the last command,
+// if not as CanonicalMailbox does; else "" (RFC 9051, 6.3.9.7).
+func (r *Reader) Supplied(name string) string { return r.supplied[name] }
 
 // CanonicalMailbox puts a name into NFC and INBOX, alone or as the first
 // component, into upper case (RFC 9051, 5.1).
@@ -42,10 +53,11 @@ func CanonicalMailbox(s string) string {
 
 // DecodeMailbox decodes a name in modified UTF-7 (RFC 3501, 5.1.3). Octets above
 // ASCII are left as they are. It refuses what has more than one meaning or none:
-// encoded ASCII, halves of surrogate pairs, bits left over. Needless shifts
-// between two encoded runs are borne: EncodeMailbox does not make them.
+// encoded ASCII, halves of surrogate pairs, bits left over, shifts that need not
+// be there: each name has one form.
 func DecodeMailbox(s string) (string, error) {
 	var sb strings.Builder
+	encoded := false // what comes before was
 	for {
 		head, rest, found := strings.Cut(s, "&")
 		sb.WriteString(head)
@@ -57,7 +69,10 @@ func DecodeMailbox(s string) (string, error) {
 			return "", errMailboxName
 		}
 		s = rest
-		if code == "" {
+		if encoded && head == "" && code != "" {
+			return "", errMailboxName
+		}
+		if encoded = code != ""; !encoded {
 			sb.WriteByte('&')
 			continue
 		}

@@ -30,11 +30,7 @@ func TestMailboxNames_RFC3501_5_1_3(t *testing.T) {
 			t.Errorf("encode %q: %q", name, got)
 		}
 	}
-	// Shifts that need not be there are borne.
-	if got, err := DecodeMailbox("&APw-&APw-"); got != "üü" || err != nil {
-		t.Errorf("%q, %v", got, err)
-	}
-	for _, bad := range []string{"&", "&APw", "&AGEAYg-", "&2D0-", "&2D3YPQ-", "&3gA-", "&APx-", "&AP-", "&A-", "&APw=-", "&U/BTFw-", "&AP w-", "&AP\r\nw-", "&&-"} {
+	for _, bad := range []string{"&", "&APw", "&AGEAYg-", "&2D0-", "&2D3YPQ-", "&3gA-", "&APx-", "&AP-", "&A-", "&APw=-", "&U/BTFw-", "&AP w-", "&AP\r\nw-", "&&-", "&APw-&APw-", "&U,BTFw-&ZeVnLIqe-"} {
 		if got, err := DecodeMailbox(bad); err == nil {
 			t.Errorf("decode %q: %q", bad, got)
 		}

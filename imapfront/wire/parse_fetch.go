@@ -173,10 +173,8 @@ func (p *parser) partial() *Partial {
 	}
 	part := &Partial{Offset: p.number64()}
 	p.char('.')
+	p.nonZero()
 	part.Length = p.number64()
-	if part.Length == 0 {
-		p.fail("a partial of no octets")
-	}
 	p.char('>')
 	return part
 }

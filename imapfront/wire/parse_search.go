@@ -143,9 +143,9 @@ func (p *parser) searchArgument(name string, count *int) SearchKey {
 	case "UID":
 		return SearchUIDs{Set: p.numSet()}
 	case "KEYWORD":
-		return SearchFlag{p.flag()}
+		return SearchFlag{p.keyword()}
 	case "UNKEYWORD":
-		return SearchNot{SearchFlag{p.flag()}}
+		return SearchNot{SearchFlag{p.keyword()}}
 	case "HEADER":
 		field := p.astring()
 		p.sp()

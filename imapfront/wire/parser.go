@@ -75,13 +75,11 @@ func (p *parser) sp() {
 	}
 }
 
-// more reports whether anything follows but a trailing space.
-func (p *parser) more() bool { return p.rest() > 1 || p.rest() == 1 && p.peek() != ' ' }
+// more reports whether anything follows.
+func (p *parser) more() bool { return p.rest() > 0 }
 
-// end wants the end of the command. One trailing space is forgiven: clients are
-// known to send it.
+// end wants the end of the command.
 func (p *parser) end() {
-	p.try(' ')
 	if p.rest() > 0 {
 		p.fail("unexpected text after the command")
 	}
@@ -130,7 +128,7 @@ func isAtomChar(c byte) bool {
 	return c > ' ' && c < 0x7f
 }
 
-func isListChar(c byte) bool { return isAstringChar(c) || c == '%' || c == '*' || c >= 0x80 }
+func isListChar(c byte) bool { return isAstringChar(c) || c == '%' || c == '*' }
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
@@ -223,8 +221,7 @@ func (p *parser) astring() string {
 	if c := p.peek(); c == '"' || c == '{' {
 		return p.str()
 	}
-	// Octets above ASCII are forgiven: some clients send UTF-8 names bare.
-	s := p.take(func(c byte) bool { return isAstringChar(c) || c >= 0x80 })
+	s := p.take(isAstringChar)
 	if s == "" {
 		p.fail("want a string or an atom")
 	}
@@ -258,12 +255,16 @@ func (p *parser) number() uint32 {
 	return uint32(n)
 }
 
+// nzNumber reads a number that begins with another digit than 0.
 func (p *parser) nzNumber() uint32 {
-	n := p.number()
-	if n == 0 {
-		p.fail("want a number above 0")
+	p.nonZero()
+	return p.number()
+}
+
+func (p *parser) nonZero() {
+	if p.peek() == '0' {
+		p.fail("want a number above 0, without leading zeros")
 	}
-	return n
 }
 
 // modSeq reads a mod-sequence-valzer (RFC 7162, 7).
@@ -318,6 +319,15 @@ func (p *parser) decoded(s string) string {
 	return name
 }
 
+// keyword reads a flag-keyword.
+func (p *parser) keyword() string {
+	s := p.take(isAtomChar)
+	if s == "" {
+		p.fail("want a keyword")
+	}
+	return s
+}
+
 // flag reads a flag or keyword.
 func (p *parser) flag() string {
 	if p.try('\\') {
@@ -332,11 +342,7 @@ func (p *parser) flag() string {
 		}
 		return bit.Names()[0]
 	}
-	s := p.take(isAtomChar)
-	if s == "" {
-		p.fail("want a flag")
-	}
-	return s
+	return p.keyword()
 }
 
 func (p *parser) flagList() []string {
@@ -352,7 +358,7 @@ func (p *parser) dateTime() time.Time {
 		return time.Time{}
 	}
 	t, err := time.Parse("_2-Jan-2006 15:04:05 -0700", s)
-	if err != nil || len(s) > len("02-Jan-2006 15:04:05 -0700") || t.Year() < 1 {
+	if err != nil || len(s) != len("02-Jan-2006 15:04:05 -0700") || t.Year() < 1 {
 		p.fail("malformed date-time")
 	}
 	return t
@@ -373,13 +379,14 @@ func (p *parser) date() time.Time {
 	return t
 }
 
-// numSet reads a sequence-set (RFC 9051, 9) or "$" (RFC 5182).
+// numSet reads a sequence-set (RFC 9051, 9), which may be or end in "$" (RFC
+// 5182, 4).
 func (p *parser) numSet() (set NumSet) {
-	if p.try('$') {
-		set.Saved = true
-		return set
-	}
 	for p.err == nil {
+		if p.try('$') {
+			set.Saved = true
+			break
+		}
 		r := NumRange{Start: p.seqNumber()}
 		r.Stop = r.Start
 		if p.try(':') {

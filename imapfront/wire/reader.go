@@ -77,6 +77,9 @@ type Reader struct {
 	body *literalBody
 	// catenating is where a CATENATE is, as beforeParts.
 	catenating int
+	// supplied are the mailbox names of the current command that are not spelled
+	// as the session spells them, by how it does; nil: none.
+	supplied map[string]string
 }
 
 // NewReader returns a Reader of r. Before it reads a synchronising literal that
@@ -111,6 +114,9 @@ func (r *Reader) Reset(src io.Reader) { r.in = input{src: src} }
 // 0 if the client pipelines.
 func (r *Reader) Buffered() int { return len(r.in.buffered()) }
 
+// Rest returns a copy of them.
+func (r *Reader) Rest() []byte { return append([]byte(nil), r.in.buffered()...) }
+
 // Between reports whether ReadCommand or ReadLine is waiting for a line of which
 // nothing has come yet: so asks the source that it reads from, which is between
 // two commands then.
@@ -136,7 +142,7 @@ func (r *Reader) ReadCommand() (tag string, cmd Command, err error) {
 		r.line = nil
 	}
 	r.in.rest()
-	r.between = true
+	r.between, r.supplied = true, nil
 	p := &parser{r: r, err: r.nextLine()}
 	if p.err == nil {
 		tag = p.tag()

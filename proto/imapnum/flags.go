@@ -21,6 +21,9 @@ const (
 
 var systemFlagNames = [...]string{`\Seen`, `\Answered`, `\Flagged`, `\Deleted`, `\Draft`}
 
+// MaxKeywords is how many keywords a mailbox can have.
+const MaxKeywords = 1000
+
 // ParseSystemFlag returns the flag of an IMAP name such as `\Seen`, without
 // regard to case, and false if there is none.
 func ParseSystemFlag(name string) (SystemFlags, bool) {
