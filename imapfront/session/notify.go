@@ -39,9 +39,11 @@ type selection struct {
 // watched is an account as the client knows it.
 type watched struct {
 	watch *watch
-	known listing
-	own   ownChanges // since known
-	stale bool       // it could not be read when it should
+	known listing // with what the client has done itself since
+	// own is how many of the account's modseqs the session's entries have taken since
+	// known was read.
+	own   uint64
+	stale bool // it could not be read when it should
 }
 
 const (

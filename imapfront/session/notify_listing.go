@@ -1,8 +1,9 @@
 package session
 
 import (
+	"maps"
+	"math"
 	"slices"
-	"strings"
 
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
 )
@@ -35,18 +36,30 @@ func listingOf(list *pb.ListMailboxesResponse) listing {
 	return l
 }
 
+// hierarchyOf is which mailbox has which name.
+type hierarchyOf map[string]uint64
+
+func (l *listing) byName() hierarchyOf {
+	h := make(hierarchyOf, len(l.boxes))
+	for i := range l.boxes {
+		h[l.boxes[i].name] = l.boxes[i].id
+	}
+	return h
+}
+
 func (l *listing) subscribed(name string) bool {
 	_, found := slices.BinarySearch(l.subscriptions, name)
 	return found
 }
 
-// difference is what has happened between two listings.
+// difference is what others have done between two listings.
 type difference struct {
-	// states are mailboxes of the later listing that are not what they were.
+	// states are mailboxes of the later listing that are not what the client
+	// takes them for.
 	states []stateChange
-	// names are affected names, with what they were called before if they have
-	// been renamed (RFC 5465, 5.4).
-	names map[string]string
+	// names are affected names (RFC 5465, 5.4), in the order in which they are to
+	// be told.
+	names []nameChange
 	// subscriptions are names that are subscribed to in one of both.
 	subscriptions []string
 }
@@ -58,76 +71,52 @@ type stateChange struct {
 	reborn bool
 }
 
+// nameChange is a name that is to be listed as it is now.
+type nameChange struct {
+	name, old string // old: what it was before it was renamed; empty: it was not
+}
+
+// other reports whether an id, if it is one, is not the one that is looked for.
+func other(id, wanted uint64) bool { return id != 0 && id != wanted }
+
 // compare returns what others have done between two listings.
-func compare(before, after *listing, own *ownChanges) difference {
-	var d difference
+func compare(before, after *listing) difference {
+	d := difference{names: compareNames(before, after)}
 	byID := make(map[uint64]*boxState)
-	byName := make(map[string]*boxState)
 	for i := range before.boxes {
-		b := &before.boxes[i]
-		byID[b.id], byName[b.name] = b, b
+		byID[before.boxes[i].id] = &before.boxes[i]
 	}
-	renamed := make(map[string]string) // new name to old
-	var affected []string
+	was, now := before.byName(), after.byName()
+	known := maps.Clone(was) // to a client that is told of names
+	for _, c := range d.names {
+		if known.apply(c, now) && byID[now[c.name]] != nil {
+			known[c.name] = math.MaxUint64 // it is not new
+		}
+	}
 	for i := range after.boxes {
-		now := &after.boxes[i]
-		was, namesake := byID[now.id], byName[now.name]
-		delete(byID, now.id)
+		b := &after.boxes[i]
+		state := byID[b.id]
 		switch {
-		case was == nil:
-			affected = append(affected, now.name)
-		case was.name != now.name:
-			renamed[now.name] = was.name
-		}
-		switch {
-		case namesake != nil && namesake.id != now.id:
+		case other(was[b.name], b.id) || other(known[b.name], b.id):
 			d.states = append(d.states, stateChange{at: i, before: boxState{uidNext: 1}, reborn: true})
-		case was == nil:
+		case state == nil:
 			d.states = append(d.states, stateChange{at: i, before: boxState{uidNext: 1}})
-		case was.modSeq != now.modSeq:
-			d.states = append(d.states, stateChange{at: i, before: own.after(*was)})
+		case state.modSeq != b.modSeq:
+			d.states = append(d.states, stateChange{at: i, before: *state})
 		}
 	}
-	for _, was := range byID {
-		affected = append(affected, was.name)
+	if slices.Equal(before.subscriptions, after.subscriptions) {
+		return d
 	}
-	d.names = make(map[string]string)
-	for _, name := range affected {
-		if own.names[name] {
-			continue
-		}
-		d.names[name] = ""
-		if i := strings.LastIndexByte(name, '/'); i > 0 {
-			d.names[name[:i]] = "" // the parent, too, whether or not it exists
+	for _, name := range before.subscriptions {
+		if !after.subscribed(name) {
+			d.subscriptions = append(d.subscriptions, name)
 		}
 	}
-	for name, old := range renamed {
-		if !own.names[name] && !followsParent(renamed, name, old) {
-			d.names[name] = old
-		}
-	}
-	if !slices.Equal(before.subscriptions, after.subscriptions) {
-		for _, name := range before.subscriptions {
-			if !after.subscribed(name) && !own.subscriptions[name] {
-				d.subscriptions = append(d.subscriptions, name)
-			}
-		}
-		for _, name := range after.subscriptions {
-			if !before.subscribed(name) && !own.subscriptions[name] {
-				d.subscriptions = append(d.subscriptions, name)
-			}
+	for _, name := range after.subscriptions {
+		if !before.subscribed(name) {
+			d.subscriptions = append(d.subscriptions, name)
 		}
 	}
 	return d
-}
-
-// followsParent reports whether a mailbox has a new name only because one above
-// it has: of that nothing is told (RFC 5465, 5.4).
-func followsParent(renamed map[string]string, name, old string) bool {
-	for i := strings.LastIndexByte(name, '/'); i > 0; i = strings.LastIndexByte(name[:i], '/') {
-		if above, ok := renamed[name[:i]]; ok && old == above+name[i:] {
-			return true
-		}
-	}
-	return false
 }

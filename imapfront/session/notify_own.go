@@ -2,6 +2,8 @@ package session
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
 )
@@ -18,7 +20,7 @@ func (s noting) Propose(ctx context.Context, entry *pb.Entry) (*pb.Result, error
 	res, err := s.Store.Propose(ctx, entry)
 	if err == nil && s.c.notify != nil && res.GetCode() == pb.Code_CODE_OK && res.GetModSeq() != 0 {
 		if a := s.c.notify.account; a != nil {
-			a.own.note(entry, res)
+			a.note(entry, res)
 		}
 		s.c.noteMessages(entry, res)
 	}
@@ -66,64 +68,71 @@ func removedBy(entry *pb.Entry, res *pb.Result) map[uint64]*pb.UidSet {
 	return nil
 }
 
-// ownChanges is what a session has done to its account since a listing.
-type ownChanges struct {
-	// modSeqs are how many of the account's modseqs its entries have taken.
-	modSeqs       uint64
-	boxes         map[uint64]ownCounts
-	names         map[string]bool // made, renamed and removed
-	subscriptions map[string]bool
-}
-
-// ownCounts is how many messages of a mailbox a session has added and removed.
-type ownCounts struct{ added, removed uint32 }
-
-// maxOwn bounds how many entries are noted between two looks, which follow each
-// other closely unless storage is out of reach. Beyond it the client is told of
-// its own changes, too.
-const maxOwn = 4096
-
-// note notes an entry that has changed something.
-func (o *ownChanges) note(entry *pb.Entry, res *pb.Result) {
-	if o.modSeqs >= maxOwn {
-		return
-	}
-	if o.boxes == nil {
-		*o = ownChanges{boxes: make(map[uint64]ownCounts), names: make(map[string]bool), subscriptions: make(map[string]bool)}
-	}
-	o.modSeqs++
+// note takes what the session has done itself into what the client knows, so that
+// it is told of what others do and of nothing else.
+func (a *watched) note(entry *pb.Entry, res *pb.Result) {
+	a.own++
+	l := &a.known
 	switch op := entry.GetOp().(type) {
 	case *pb.Entry_CreateMailbox:
-		o.names[op.CreateMailbox.GetName()] = true
+		l.make(op.CreateMailbox.GetName(), res.GetMailboxId())
 	case *pb.Entry_DeleteMailbox:
-		o.names[op.DeleteMailbox.GetName()] = true
+		l.remove(op.DeleteMailbox.GetName())
 	case *pb.Entry_RenameMailbox:
-		o.names[op.RenameMailbox.GetFrom()], o.names[op.RenameMailbox.GetTo()] = true, true
+		from, to := op.RenameMailbox.GetFrom(), op.RenameMailbox.GetTo()
+		if from == "INBOX" { // which stays (RFC 9051, 6.3.6)
+			l.make(to, res.GetMailboxId())
+			break
+		}
+		l.rename(from, to)
 	case *pb.Entry_Subscribe:
-		o.subscriptions[op.Subscribe.GetName()] = true
+		at, is := slices.BinarySearch(l.subscriptions, op.Subscribe.GetName())
+		switch {
+		case op.Subscribe.GetSubscribed() && !is:
+			l.subscriptions = slices.Insert(l.subscriptions, at, op.Subscribe.GetName())
+		case !op.Subscribe.GetSubscribed() && is:
+			l.subscriptions = slices.Delete(l.subscriptions, at, at+1)
+		}
 	}
 	if id, uids := addedBy(entry, res); id != 0 {
-		n := o.boxes[id]
-		n.added += uint32(unpacked(uids).Len())
-		o.boxes[id] = n
+		l.count(id, uint32(unpacked(uids).Len()), 0)
 	}
 	for id, uids := range removedBy(entry, res) {
-		n := o.boxes[id]
-		n.removed += uint32(unpacked(uids).Len())
-		o.boxes[id] = n
+		l.count(id, 0, uint32(unpacked(uids).Len()))
 	}
 }
 
-// cover reports whether all that has happened to the account above one modseq and
-// up to another was the session's own doing: each entry that changes anything
-// takes the next.
-func (o *ownChanges) cover(above, upTo uint64) bool { return o.modSeqs == upTo-above }
+// covers reports whether all that has happened to the account up to a modseq was
+// the session's own doing: each entry that changes anything takes the next.
+func (a *watched) covers(upTo uint64) bool { return a.own == upTo-a.known.modSeq }
 
-// after returns a mailbox as it would be if nobody else had added or removed a
-// message.
-func (o *ownChanges) after(b boxState) boxState {
-	n := o.boxes[b.id]
-	b.uidNext += n.added
-	b.exists += n.added - n.removed
-	return b
+// make notes that the client knows a new mailbox.
+func (l *listing) make(name string, id uint64) {
+	l.remove(name)
+	l.boxes = append(l.boxes, boxState{id: id, name: name, uidNext: 1})
+}
+
+// remove notes that the client knows a mailbox to be gone.
+func (l *listing) remove(name string) {
+	l.boxes = slices.DeleteFunc(l.boxes, func(b boxState) bool { return b.name == name })
+}
+
+// rename notes that the client knows a mailbox and those below it by other names.
+func (l *listing) rename(from, to string) {
+	for i := range l.boxes {
+		b := &l.boxes[i]
+		if below, ok := strings.CutPrefix(b.name, from); ok && (below == "" || below[0] == '/') {
+			b.name = to + below
+		}
+	}
+}
+
+// count notes that the client knows of messages added to a mailbox and removed.
+func (l *listing) count(id uint64, added, removed uint32) {
+	for i := range l.boxes {
+		if b := &l.boxes[i]; b.id == id {
+			b.uidNext += added
+			b.exists += added - removed
+		}
+	}
 }

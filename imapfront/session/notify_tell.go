@@ -2,8 +2,6 @@ package session
 
 import (
 	"context"
-	"maps"
-	"slices"
 
 	"github.com/quorumail/quorumail/imapfront/wire"
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
@@ -23,10 +21,10 @@ func (c *Conn) look(ctx context.Context) error {
 	}
 	now := listingOf(list)
 	// The list has all that the session has done itself.
-	before, own := a.known, a.own
-	a.known, a.own = now, ownChanges{}
-	if !own.cover(before.modSeq, now.modSeq) {
-		c.tellDifference(list, &before, &now, compare(&before, &now, &own))
+	before, own := a.known, a.covers(now.modSeq)
+	a.known, a.own = now, 0
+	if !own {
+		c.tellDifference(list, &before, &now, compare(&before, &now))
 	}
 	return nil
 }
@@ -61,28 +59,30 @@ func (c *Conn) tellDifference(list *pb.ListMailboxesResponse, before, now *listi
 	}
 }
 
-// namesToTell returns the names to be listed, with their old ones if they have
-// been renamed.
-func (n *notify) namesToTell(before, now *listing, d difference) map[string]string {
+// namesToTell returns those of the names that have changed which the client wants
+// to know of.
+func (n *notify) namesToTell(before, now *listing, d difference) []nameChange {
 	wants := func(name string, what events) bool {
 		return n.of(name, before.subscribed(name) || now.subscribed(name))&what != 0
 	}
-	names := make(map[string]string)
-	for name, old := range d.names {
-		if wants(name, mailboxName) || old != "" && wants(old, mailboxName) {
-			names[name] = old
+	var names []nameChange
+	listed := make(map[string]bool)
+	for _, c := range d.names {
+		if wants(c.name, mailboxName) || c.old != "" && wants(c.old, mailboxName) {
+			names = append(names, c)
+			listed[c.name] = true
 		}
 	}
 	for _, name := range d.subscriptions {
-		if _, listed := names[name]; !listed && wants(name, subscriptionChange) {
-			names[name] = ""
+		if !listed[name] && wants(name, subscriptionChange) {
+			names = append(names, nameChange{name: name})
 		}
 	}
 	return names
 }
 
 // tellNames lists names as they are now, accurately (RFC 5465, 5.4 and 5.5).
-func (c *Conn) tellNames(list *pb.ListMailboxesResponse, names map[string]string) {
+func (c *Conn) tellNames(list *pb.ListMailboxesResponse, names []nameChange) {
 	if len(names) == 0 {
 		return
 	}
@@ -90,15 +90,15 @@ func (c *Conn) tellNames(list *pb.ListMailboxesResponse, names map[string]string
 	for _, e := range hierarchy(list) {
 		entries[e.name] = e
 	}
-	for _, name := range slices.Sorted(maps.Keys(names)) {
-		e := entries[name]
+	for _, change := range names {
+		e := entries[change.name]
 		if e == nil {
-			e = &entry{name: name}
+			e = &entry{name: change.name}
 		}
 		attrs := attributes(wire.List{Extended: true, Return: wire.ListReturn{Subscribed: true}}, e)
-		c.w.Raw("* LIST ").Flags(attrs).Raw(` "/" `).Mailbox(name)
-		if old := names[name]; old != "" {
-			c.w.Raw(` ("OLDNAME" (`).Mailbox(old).Raw("))")
+		c.w.Raw("* LIST ").Flags(attrs).Raw(` "/" `).Mailbox(e.name)
+		if change.old != "" {
+			c.w.Raw(` ("OLDNAME" (`).Mailbox(change.old).Raw("))")
 		}
 		c.w.CRLF()
 	}
