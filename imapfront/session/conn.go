@@ -371,6 +371,8 @@ func (c *Conn) executeAuthenticated(ctx context.Context, cmd wire.Command) error
 		return c.myRights(ctx, cmd)
 	case wire.Append:
 		return c.append(ctx, cmd)
+	case wire.ESearch:
+		return c.esearch(ctx, cmd)
 	case wire.Namespace:
 		c.w.Untagged(`NAMESPACE (("" "/")) (("`, othersPrefix, `" "/")) NIL`)
 		return c.ok("", "NAMESPACE done")

@@ -15,17 +15,19 @@ import (
 type mailbox struct {
 	// store is of the account that the mailbox is in, which need not be the
 	// connection's own: what a command does with the selected mailbox it does here.
-	store    Store
-	id       uint64
-	name     string // as this connection names it
-	readOnly bool   // by EXAMINE
-	rights   imapnum.Rights
-	view     *view.View
-	keywords []string    // the keyword table, as told
-	saved    imapnum.Set // the result of SEARCH RETURN (SAVE) (RFC 5182)
-	watch    *watch
-	modSeqs  modSeqs
-	own      ownMessages
+	store Store
+	id    uint64
+	// uidValidity is that of its UIDs, which does not change.
+	uidValidity uint32
+	name        string // as this connection names it
+	readOnly    bool   // by EXAMINE
+	rights      imapnum.Rights
+	view        *view.View
+	keywords    []string    // the keyword table, as told
+	saved       imapnum.Set // the result of SEARCH RETURN (SAVE) (RFC 5182)
+	watch       *watch
+	modSeqs     modSeqs
+	own         ownMessages
 	// unfetched are new messages of which NOTIFY's items are still to be told.
 	unfetched imapnum.Set
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // searchExtensions are the capabilities that say what else SEARCH can do.
-var searchExtensions = []string{"PARTIAL"}
+var searchExtensions = []string{"PARTIAL", "MULTISEARCH"}
 
 // found is what a search has come to.
 type found struct {
@@ -34,8 +34,8 @@ func onlyPart(ret *wire.SearchReturn) bool {
 	return ret.Partial.First != 0 && !ret.Min && !ret.Max && !ret.Count
 }
 
-// foundOf takes what storage has found.
-func foundOf(res *pb.SearchResponse, ret *wire.SearchReturn) found {
+// foundOf takes what storage has found for a request.
+func foundOf(res *pb.SearchResponse, req *pb.SearchRequest, ret *wire.SearchReturn) found {
 	f := found{uids: unpacked(res.GetUids()), modSeq: res.GetHighestModSeq()}
 	if ret == nil {
 		return f
@@ -43,7 +43,7 @@ func foundOf(res *pb.SearchResponse, ret *wire.SearchReturn) found {
 	f.modSeq = foundModSeq(ret, res)
 	switch {
 	case ret.Partial.First == 0:
-	case onlyPart(ret):
+	case req.GetPart().GetOnly():
 		f.part = f.uids
 	default:
 		f.part = imapnum.SetOfRanges(ret.Partial.Of(f.uids.Ranges()))

@@ -17,18 +17,30 @@ import (
 // to the mail; message sequence numbers are the session's own and are translated
 // here.
 func (c *Conn) search(ctx context.Context, cmd wire.Search) error {
+	return c.searchSelected(ctx, cmd, false)
+}
+
+// searchSelected does so, also as the ESEARCH command (RFC 7377).
+func (c *Conn) searchSelected(ctx context.Context, cmd wire.Search, esearch bool) error {
 	ret := cmd.Return
 	req, err := c.criteria(ctx, "SEARCH", cmd.Charset, cmd.Key, ret)
 	if req == nil {
 		return err
+	}
+	if esearch {
+		wantsAny(req)
 	}
 	res, err := c.box.store.Search(ctx, req)
 	if err != nil {
 		c.unsave(ret)
 		return c.boxFailed("SEARCH", err)
 	}
-	f := foundOf(res, ret)
-	c.tellFound(cmd, f)
+	f := foundOf(res, req, ret)
+	if esearch {
+		c.tellFoundIn(cmd, f, c.box.name, c.box.uidValidity)
+	} else {
+		c.tellFound(cmd, f)
+	}
 	if ret != nil && ret.Save {
 		c.box.saved = f.saved(ret)
 	}
@@ -50,7 +62,7 @@ func (c *Conn) criteria(ctx context.Context, what, charset string, key wire.Sear
 		return nil, c.boxFailed(what, err)
 	}
 	c.tellFresh()
-	t := &translator{c: c, decode: decode}
+	t := &translator{c: c, in: c.box.searched(), decode: decode}
 	req := &pb.SearchRequest{MailboxId: c.box.id, Key: t.key(key), Part: partOf(ret)}
 	if t.err != "" {
 		return nil, c.bad("", t.err)
@@ -125,6 +137,7 @@ func decoder(name string) (func(string) (string, bool), bool) {
 // translator makes the storage's criteria of the client's.
 type translator struct {
 	c      *Conn
+	in     searched
 	decode func(string) (string, bool)
 	modSeq bool   // MODSEQ is among them
 	err    string // what is wrong with them
@@ -141,18 +154,18 @@ func (t *translator) text(s string) string {
 // uids translates a sequence-set. Numbers that no message has match none: to name
 // them is no mistake in a search (RFC 7377, 2).
 func (t *translator) uids(set wire.NumSet, uid bool) *pb.SearchKey {
-	box := t.c.box
+	v := t.in.view
 	var uids imapnum.Set
 	switch {
 	case set.Saved:
-		uids = box.saved
+		uids = t.in.saved
 	case uid:
-		uids = uidsOf(set, uint32(box.view.UIDs().Max()))
+		uids = uidsOf(set, uint32(v.UIDs().Max()))
 	default:
 		var b imapnum.SetBuilder // within the view: what lies between is none of it
-		for _, r := range uidsOf(set, box.view.Count()).Ranges() {
-			if last := box.view.Count(); uint32(r.First) <= last {
-				b.AddRange(box.view.UID(imapnum.SeqNum(r.First)), box.view.UID(imapnum.SeqNum(min(uint32(r.Last), last))))
+		for _, r := range uidsOf(set, v.Count()).Ranges() {
+			if last := v.Count(); uint32(r.First) <= last {
+				b.AddRange(v.UID(imapnum.SeqNum(r.First)), v.UID(imapnum.SeqNum(min(uint32(r.Last), last))))
 			}
 		}
 		uids = b.Set()
@@ -219,12 +232,12 @@ func (t *translator) key(k wire.SearchKey) *pb.SearchKey {
 	case wire.SearchDate:
 		return dateKey(k)
 	case wire.SearchEmailID:
-		if id, ok := t.c.parseObjectID(t.c.box.store, emailPrefix, k.ID); ok {
+		if id, ok := t.c.parseObjectID(t.in.store, emailPrefix, k.ID); ok {
 			return &pb.SearchKey{Key: &pb.SearchKey_EmailId{EmailId: id}}
 		}
 		return not(&pb.SearchKey{Key: &pb.SearchKey_All{All: true}})
 	case wire.SearchThreadID:
-		if id, ok := t.c.parseObjectID(t.c.box.store, threadPrefix, k.ID); ok {
+		if id, ok := t.c.parseObjectID(t.in.store, threadPrefix, k.ID); ok {
 			return &pb.SearchKey{Key: &pb.SearchKey_ThreadId{ThreadId: id}}
 		}
 		return not(&pb.SearchKey{Key: &pb.SearchKey_All{All: true}})

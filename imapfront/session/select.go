@@ -36,7 +36,7 @@ func (c *Conn) doSelect(ctx context.Context, cmd wire.Select) error {
 	}
 	c.box = &mailbox{
 		store: at.store, id: info.GetId(), name: at.shown(info.GetName()), readOnly: cmd.ReadOnly, keywords: info.GetKeywords(),
-		view: view.New(uids, imapnum.ModSeq(info.GetHighestModSeq())),
+		uidValidity: info.GetUidValidity(), view: view.New(uids, imapnum.ModSeq(info.GetHighestModSeq())),
 	}
 	c.box.takeRights(at, info)
 	c.box.watch = c.watchMailbox(at.store, c.box.id, info.GetHighestModSeq())

@@ -20,6 +20,8 @@ func namesNumbers(cmd wire.Command) bool {
 		return !cmd.UID
 	case wire.Search:
 		return !cmd.UID || keyNamesNumbers(cmd.Key)
+	case wire.ESearch:
+		return keyNamesNumbers(cmd.Search.Key)
 	case wire.Sort:
 		return !cmd.UID || keyNamesNumbers(cmd.Key)
 	case wire.Thread:

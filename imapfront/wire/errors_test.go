@@ -40,6 +40,10 @@ func TestSyntaxErrors_RFC9051_9(t *testing.T) {
 			// search
 			"a search", "a search bogus", "a search (seen", "a search ()", "a search not", "a search or seen", "a search seen  seen", "a search charset utf-8",
 			"a search return (bogus) all", "a search return (all all) all",
+			"a esearch", "a uid esearch all", "a esearch in () all", "a esearch in (selected)", "a esearch in (bogus) all", "a esearch in (selected-delayed) all",
+			"a esearch in (subtree) all", "a esearch in (subtree-one ()) all", "a esearch in (mailboxes a% ) all", "a esearch in (\"selected\") all",
+			"a esearch in (selected (x)) all", "a esearch in selected all", "a esearch in (selected) return (bogus) all", "a esearch return () in (selected) all",
+			"a esearch in (" + strings.Repeat("selected ", 100) + "selected) all",
 			"a search return (partial) all", "a search return (partial 1) all", "a search return (partial 0:1) all", "a search return (partial 1:*) all",
 			"a search return (partial 1:4294967296) all", "a search return (partial -1:2) all", "a search return (partial 1:-2) all",
 			"a search return (partial 1:2 partial 3:4) all", "a search return (partial 1:2 all) all", "a search return (partial (1:2)) all",

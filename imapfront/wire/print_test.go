@@ -174,6 +174,8 @@ func (p *printer) messageCommand(cmd Command) {
 		}
 	case Search:
 		p.search(c)
+	case ESearch:
+		p.esearch(c)
 	case Notify:
 		p.notify(c)
 	case Fetch:
@@ -409,6 +411,26 @@ func (p *printer) fetchItem(item FetchItem) {
 func (p *printer) search(c Search) {
 	p.uid(c.UID)
 	p.WriteString("search ")
+	p.searchProgram(c)
+}
+
+func (p *printer) esearch(c ESearch) {
+	p.WriteString("esearch ")
+	if c.Sources != nil {
+		p.WriteString("in ")
+		p.list(len(c.Sources), func(i int) {
+			p.WriteString(c.Sources[i].Filter)
+			if names := c.Sources[i].Mailboxes; names != nil {
+				p.WriteByte(' ')
+				p.list(len(names), func(i int) { p.mailbox(names[i]) })
+			}
+		})
+		p.WriteByte(' ')
+	}
+	p.searchProgram(c.Search)
+}
+
+func (p *printer) searchProgram(c Search) {
 	p.searchReturn(c.Return)
 	if c.Charset != "" {
 		p.WriteString("charset ")
