@@ -35,6 +35,10 @@ func (tx *tx) append(a *account, op *pb.AppendOp, gone ...message) (*pb.Result, 
 			return rec.decode()
 		}
 	}
+	op, refusal, err := tx.withEmails(a, op)
+	if err != nil || refusal != nil {
+		return refusal, err
+	}
 	m, refusal, err := tx.checkAppend(a, op, gone)
 	if err != nil || refusal != nil {
 		return refusal, err
@@ -61,6 +65,11 @@ func (tx *tx) append(a *account, op *pb.AppendOp, gone ...message) (*pb.Result, 
 	for i, msg := range op.GetMessages() {
 		if recs[i].emailID, recs[i].threadID, err = tx.addEmail(a, msg); err != nil {
 			return nil, err
+		}
+		if id := msg.GetEmailUpload(); len(id) > 0 {
+			if err := tx.dropUpload(a, id); err != nil {
+				return nil, err
+			}
 		}
 		uid, err := tx.insert(a, m, recs[i])
 		if err != nil {
@@ -102,11 +111,14 @@ func (tx *tx) checkAppend(a *account, op *pb.AppendOp, gone []message) (*mailbox
 	}
 	seen := make(map[string]bool, n)
 	for _, msg := range op.GetMessages() {
-		id := msg.GetEmail().GetBodyId()
-		if len(id) != keys.BodyIDLen || seen[string(id)] {
+		id, upload := msg.GetEmail().GetBodyId(), msg.GetEmailUpload()
+		if len(id) != keys.BodyIDLen || seen[string(id)] || len(upload) > 0 && (seen[string(upload)] || bytes.Equal(id, upload)) {
 			return nil, refuse(pb.Code_CODE_INVALID, "malformed body id"), nil
 		}
 		seen[string(id)] = true
+		if len(upload) > 0 {
+			seen[string(upload)] = true
+		}
 		if refusal, err := tx.checkBody(a, msg); err != nil || refusal != nil {
 			return nil, refusal, err
 		}

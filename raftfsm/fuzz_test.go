@@ -23,6 +23,7 @@ func FuzzApply(f *testing.F) {
 		{Account: alice, Op: &pb.Entry_Replace{Replace: &pb.ReplaceOp{Append: seed.mail("INBOX", "word").GetAppend(), MailboxId: 1, Uid: 1}}},
 		grant("INBOX", bob, "lrswi"), as(bob, seed.mail("INBOX", "word")),
 		setQuota(1, 2, nil), annotation("INBOX", "/private/comment", "x", "/shared/a", nil),
+		{Account: alice, Op: &pb.Entry_Append{Append: &pb.AppendOp{Mailbox: "INBOX", Messages: []*pb.AppendMessage{{EmailUpload: session}}}}},
 		{Account: alice, Op: &pb.Entry_DeleteAccount{}},
 	} {
 		e.Version = EntryVersion

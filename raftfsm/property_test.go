@@ -148,6 +148,9 @@ func (p *pair) act() {
 			if rapid.Bool().Draw(p.T, "staged") {
 				p.stage(msg)
 			}
+			if rapid.IntRange(0, 3).Draw(p.T, "email staged") == 0 {
+				p.stageEmail(msg)
+			}
 		}
 		if p.model.Actor == "" && rapid.Bool().Draw(p.T, "delivery") {
 			e.GetAppend().DeliveryId = fmt.Appendf(nil, "%032d", p.m.body)
@@ -329,6 +332,21 @@ func (p *pair) act() {
 func (p *pair) stage(msg *pb.AppendMessage) {
 	text := msg.GetInline()[0].GetData()
 	msg.Inline = nil
+	p.upload(msg.GetEmail().GetBodyId(), text)
+}
+
+// stageEmail does so with a message's content record.
+func (p *pair) stageEmail(msg *pb.AppendMessage) {
+	record, err := proto.Marshal(msg.GetEmail())
+	if err != nil {
+		p.Fatal(err)
+	}
+	msg.EmailUpload = append([]byte("record-of-"), msg.GetEmail().GetBodyId()[10:]...)
+	msg.Email = nil
+	p.upload(msg.GetEmailUpload(), record)
+}
+
+func (p *pair) upload(id, text []byte) {
 	var chunks []*pb.BodyChunk
 	for at := 0; at < len(text); {
 		n := rapid.IntRange(1, len(text)-at).Draw(p.T, "octets")
@@ -337,7 +355,7 @@ func (p *pair) stage(msg *pb.AppendMessage) {
 	}
 	chunks = append(chunks, chunks[0])
 	for _, c := range rapid.Permutation(chunks).Draw(p.T, "order") {
-		res := p.do(&pb.Entry{Op: &pb.Entry_PutChunk{PutChunk: &pb.PutChunkOp{BodyId: msg.GetEmail().GetBodyId(), Chunk: c}}})
+		res := p.do(&pb.Entry{Op: &pb.Entry_PutChunk{PutChunk: &pb.PutChunkOp{BodyId: id, Chunk: c}}})
 		if res.GetCode() != pb.Code_CODE_OK {
 			p.Fatalf("chunk at %d: %v", c.GetOffset(), res)
 		}

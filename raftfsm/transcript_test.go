@@ -159,6 +159,14 @@ func (x *transcript) entry(c *command) *pb.Entry {
 		return &pb.Entry{Op: &pb.Entry_Subscribe{Subscribe: &pb.SubscribeOp{Name: text("name"), Subscribed: c.name == "subscribe"}}}
 	case "append":
 		return x.appendEntry(c, flags, "box")
+	case "put-email":
+		record, err := proto.Marshal(&pb.Email{Size: uint64(c.number("size", 0)), BodyId: bodyID(text("body"))})
+		if err != nil {
+			c.fatalf("%v", err)
+		}
+		return &pb.Entry{Op: &pb.Entry_PutChunk{PutChunk: &pb.PutChunkOp{BodyId: bodyID(text("email")), Chunk: &pb.BodyChunk{
+			RawSize: uint32(len(record)), Codec: pb.Codec_CODEC_RAW, Data: record,
+		}}}}
 	case "put":
 		size := uint32(c.number("size", 1))
 		return &pb.Entry{Op: &pb.Entry_PutChunk{PutChunk: &pb.PutChunkOp{BodyId: bodyID(text("body")), Chunk: &pb.BodyChunk{
@@ -222,6 +230,10 @@ func bodyID(name string) []byte { return fmt.Appendf(nil, "%-16.16s", name) }
 // the mailbox that an argument names.
 func (x *transcript) appendEntry(c *command, flags []string, into string) *pb.Entry {
 	op := &pb.AppendOp{Mailbox: c.arg(into, "INBOX"), DeliveryId: []byte(c.arg("delivery", ""))}
+	if name := c.arg("email", ""); name != "" {
+		op.Messages = []*pb.AppendMessage{{Flags: flags, InternalDate: 100, EmailUpload: bodyID(name)}}
+		return &pb.Entry{Op: &pb.Entry_Append{Append: op}}
+	}
 	if name := c.arg("body", ""); name != "" {
 		op.Messages = []*pb.AppendMessage{{
 			Flags: flags, InternalDate: 100, Email: &pb.Email{Size: uint64(c.number("size", 1)), BodyId: bodyID(name)},

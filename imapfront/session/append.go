@@ -6,6 +6,8 @@ import (
 	"io"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/quorumail/quorumail/imapfront/wire"
 	"github.com/quorumail/quorumail/node/client/message"
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
@@ -14,8 +16,10 @@ import (
 const (
 	// maxMessages bounds one MULTIAPPEND.
 	maxMessages = 1000
-	// inlineTotal is how many octets of bodies ride in one entry.
+	// inlineTotal is how many octets of bodies ride in one entry, recordTotal how
+	// many of what describes messages. What is more is staged.
 	inlineTotal = 256 << 10
+	recordTotal = 1 << 20
 )
 
 // appendExtensions are the capabilities about adding messages.
@@ -65,7 +69,7 @@ func appendUID(res *pb.Result) string {
 // them: refused, and answered.
 func (c *Conn) receiveAll(ctx context.Context, store Store, msg wire.AppendMessage, most int) ([]*pb.AppendMessage, error) {
 	var msgs []*pb.AppendMessage
-	budget := inlineTotal
+	budget, records := inlineTotal, recordTotal
 	for more := true; more; {
 		if len(msgs) > 0 && most == 1 {
 			return nil, c.wrongState("one message, and no more")
@@ -79,6 +83,11 @@ func (c *Conn) receiveAll(ctx context.Context, store Store, msg wire.AppendMessa
 		}
 		for _, chunk := range m.GetInline() {
 			budget -= len(chunk.GetData())
+		}
+		if records -= proto.Size(m.GetEmail()); records < 0 {
+			if err := message.StageEmail(ctx, m, store); err != nil {
+				return nil, c.notReceived(err)
+			}
 		}
 		msgs = append(msgs, m)
 		msg, more, err = c.r.AppendMessage()

@@ -1252,7 +1252,10 @@ type AppendMessage struct {
 	Email *Email `protobuf:"bytes,4,opt,name=email,proto3" json:"email,omitempty"`
 	// The whole body, if it is at most 256 KiB as stored. Otherwise empty, and
 	// the body was staged under body_id with PutChunkOp; it must be complete.
-	Inline        []*BodyChunk `protobuf:"bytes,5,rep,name=inline,proto3" json:"inline,omitempty"`
+	Inline []*BodyChunk `protobuf:"bytes,5,rep,name=inline,proto3" json:"inline,omitempty"`
+	// Stands in for email where many messages would make the entry too large: the
+	// Email, encoded, was staged under this id with PutChunkOp, not compressed.
+	EmailUpload   []byte `protobuf:"bytes,6,opt,name=email_upload,json=emailUpload,proto3" json:"email_upload,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1318,6 +1321,13 @@ func (x *AppendMessage) GetEmail() *Email {
 func (x *AppendMessage) GetInline() []*BodyChunk {
 	if x != nil {
 		return x.Inline
+	}
+	return nil
+}
+
+func (x *AppendMessage) GetEmailUpload() []byte {
+	if x != nil {
+		return x.EmailUpload
 	}
 	return nil
 }
@@ -2233,13 +2243,14 @@ const file_quorumail_v1_entry_proto_rawDesc = "" +
 	"\amailbox\x18\x01 \x01(\tR\amailbox\x127\n" +
 	"\bmessages\x18\x02 \x03(\v2\x1b.quorumail.v1.AppendMessageR\bmessages\x12\x1f\n" +
 	"\vdelivery_id\x18\x03 \x01(\fR\n" +
-	"deliveryId\"\xc9\x01\n" +
+	"deliveryId\"\xec\x01\n" +
 	"\rAppendMessage\x12\x14\n" +
 	"\x05flags\x18\x01 \x03(\tR\x05flags\x12#\n" +
 	"\rinternal_date\x18\x02 \x01(\x03R\finternalDate\x12!\n" +
 	"\fzone_minutes\x18\x03 \x01(\x05R\vzoneMinutes\x12)\n" +
 	"\x05email\x18\x04 \x01(\v2\x13.quorumail.v1.EmailR\x05email\x12/\n" +
-	"\x06inline\x18\x05 \x03(\v2\x17.quorumail.v1.BodyChunkR\x06inline\"l\n" +
+	"\x06inline\x18\x05 \x03(\v2\x17.quorumail.v1.BodyChunkR\x06inline\x12!\n" +
+	"\femail_upload\x18\x06 \x01(\fR\vemailUpload\"l\n" +
 	"\tReplaceOp\x12.\n" +
 	"\x06append\x18\x01 \x01(\v2\x16.quorumail.v1.AppendOpR\x06append\x12\x1d\n" +
 	"\n" +
