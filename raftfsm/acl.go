@@ -109,6 +109,26 @@ func (tx *tx) mayCreate(a *account, name string) (*pb.Result, error) {
 	return noPermission(), nil
 }
 
+// mayStage refuses bodies from an actor that could not append them to any mailbox.
+func (tx *tx) mayStage(a *account) (*pb.Result, error) {
+	if a.actor == "" {
+		return nil, nil
+	}
+	refusal := noMailbox()
+	start, end := a.space.Kind(keys.ACL)
+	err := tx.scan(start, end, func(_, value []byte) (bool, error) {
+		acl := &pb.Acl{}
+		if proto.Unmarshal(value, acl) != nil {
+			return false, errCorrupt
+		}
+		if rightsOf(acl, a.actor).Has(imapnum.RightInsert) {
+			refusal = nil
+		}
+		return refusal != nil, nil
+	})
+	return refusal, err
+}
+
 // taken refuses a name that a mailbox has. That there is one is not told to an
 // actor that may not look it up.
 func (tx *tx) taken(a *account, m *mailbox, detail string) (*pb.Result, error) {

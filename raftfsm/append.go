@@ -274,6 +274,9 @@ func (tx *tx) putChunk(a *account, op *pb.PutChunkOp) (*pb.Result, error) {
 	if len(op.GetBodyId()) != keys.BodyIDLen || c == nil || !validChunk(c) {
 		return refuse(pb.Code_CODE_INVALID, "malformed chunk"), nil
 	}
+	if refusal, err := tx.mayStage(a); err != nil || refusal != nil {
+		return refusal, err
+	}
 	key := a.space.Body(op.GetBodyId(), c.GetOffset())
 	old, err := get(tx.b, key)
 	if err != nil {

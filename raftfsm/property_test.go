@@ -145,7 +145,7 @@ func (p *pair) act() {
 			p.model.IDs[id] = p.messageIDs(msg.GetEmail())
 			p.pad(msg)
 			p.model.Sizes[id] = msg.GetEmail().GetSize()
-			if rapid.Bool().Draw(p.T, "staged") {
+			if p.model.MayStage() && rapid.Bool().Draw(p.T, "staged") {
 				p.stage(msg)
 			}
 			if rapid.IntRange(0, 3).Draw(p.T, "email staged") == 0 {
@@ -171,7 +171,7 @@ func (p *pair) act() {
 		p.model.IDs[id] = p.messageIDs(op.GetMessages()[0].GetEmail())
 		p.pad(op.GetMessages()[0])
 		p.model.Sizes[id] = op.GetMessages()[0].GetEmail().GetSize()
-		if rapid.Bool().Draw(p.T, "staged") {
+		if p.model.MayStage() && rapid.Bool().Draw(p.T, "staged") {
 			p.stage(op.GetMessages()[0])
 		}
 		var into, gone []uint32

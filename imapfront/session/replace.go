@@ -39,6 +39,11 @@ func (c *Conn) replace(ctx context.Context, cmd wire.Replace) error {
 	if across && !c.box.rights.Has(imapnum.RightExpunge|imapnum.RightDeleted) {
 		return c.refused(&pb.Result{Code: pb.Code_CODE_NO_PERMISSION}) // RFC 8508, 4.1
 	}
+	if at.owner != "" {
+		if err := c.mayInsert(ctx, at); err != nil {
+			return c.beforeLiteral(c.intoFailed("REPLACE", err))
+		}
+	}
 	msgs, err := c.receiveAll(ctx, at.store, cmd.Message, 1)
 	if msgs == nil {
 		return err

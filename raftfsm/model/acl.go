@@ -154,6 +154,16 @@ func (a *Account) Grant(name, id, mode, rights string) bool {
 	return true
 }
 
+// MayStage reports whether the actor may add messages to any mailbox.
+func (a *Account) MayStage() bool {
+	for _, m := range a.Mailboxes {
+		if strings.Contains(a.rights(m), "i") {
+			return true
+		}
+	}
+	return false
+}
+
 // Share notes or forgets that an owner shares mailboxes with this account.
 func (a *Account) Share(owner string, on bool) {
 	if a.SharedBy[owner] == on {
