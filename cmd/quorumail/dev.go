@@ -58,7 +58,8 @@ func newDev(process *processFlags) *cobra.Command {
 		Short: "Run a whole cluster in one process",
 		Long: `Runs three storage nodes, an IMAP and an LMTP frontend in one process, on disk.
 Prints "ready" when mail can be read and delivered. Started again on the same
---data, everything is still there.`,
+--data, everything is still there. The first user is the administrator, who may set
+quotas by IMAP, unless --admin says otherwise.`,
 		Example: `  quorumail dev --demo
   curl -u alice@example.org:secret imap://127.0.0.1:1143/INBOX?ALL`,
 		Args: exactArgs(0),
