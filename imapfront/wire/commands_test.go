@@ -49,7 +49,7 @@ func TestCommands_RFC9051_6_1_and_6_2(t *testing.T) {
 		`login "bo b" "p\"w\\"`:              Login{"bo b", `p"w\`},
 		"login {3}\r\nbob {2+}\r\npw":        Login{"bob", "pw"},
 		"login {0}\r\n \"\"":                 Login{},
-		"login \"\xc3\xa4\" \"\xff\"":        Login{"ä", "\xff"},
+		"login \"\xc3\xa4\" {1}\r\n\xff":     Login{"ä", "\xff"},
 		"authenticate plain":                 Authenticate{Mechanism: "PLAIN"},
 		"AUTHENTICATE PLAIN AGEAYg==":        Authenticate{"PLAIN", []byte("\x00a\x00b")}, // RFC 4959
 		"authenticate external =":            Authenticate{"EXTERNAL", []byte{}},
