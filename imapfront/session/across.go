@@ -10,24 +10,19 @@ import (
 
 	"github.com/quorumail/quorumail/imapfront/wire"
 	"github.com/quorumail/quorumail/node/client"
+	"github.com/quorumail/quorumail/node/client/message"
 	"github.com/quorumail/quorumail/proto/imapnum"
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
 )
 
 // COPY and MOVE between accounts. No log entry is of two accounts, so messages are
 // passed on: their bodies chunk by chunk, as they are stored, into the other
-// account, and then one append. What one append cannot hold takes several. If a
-// later one fails, what the earlier ones have added is taken back, so that COPY is
-// done whole or not at all (RFC 9051, 6.4.7); others may see messages come and go,
-// and a frontend that dies in between leaves them. MOVE removes from the source
+// account, and then one append. More messages than one append takes need several.
+// If a later one fails, what the earlier ones have added is taken back, so that
+// COPY is done whole or not at all (RFC 9051, 6.4.7); others may then see messages
+// come and go, and a frontend that dies in between leaves them. MOVE removes from the source
 // what has been appended, and nothing else, whether or not it is \Deleted: a message
 // is at all times in one of both mailboxes (RFC 6851, 3.3).
-
-// What one append holds: messages, and octets of what is in the entry.
-const (
-	acrossMessages = 500
-	acrossOctets   = 1 << 20
-)
 
 // copyAcross is COPY and MOVE to another account.
 func (c *Conn) copyAcross(ctx context.Context, cmd wire.Copy, set imapnum.Set, dst place) error {
@@ -92,9 +87,10 @@ type across struct {
 	chunks uint32            // that are yet to come
 	stage  bool              // they do not ride in the entry
 
-	op     *pb.AppendOp // what has been gathered
-	octets int          // about, of op
-	uids   []imapnum.UID
+	op *pb.AppendOp // what has been gathered
+	// budget and records are as in receiveAll.
+	budget, records int
+	uids            []imapnum.UID
 
 	// What has been appended: which messages, under which UIDs of which mailbox.
 	from, to    imapnum.SetBuilder
@@ -104,7 +100,7 @@ type across struct {
 
 // run copies those messages of a set that exist.
 func (a *across) run(ctx context.Context, set imapnum.Set) error {
-	a.op = &pb.AppendOp{Mailbox: a.dst.name}
+	a.reset()
 	var words []string
 	err := a.c.box.store.Fetch(ctx, &pb.FetchRequest{
 		MailboxId: a.c.box.id, Uids: packed(set), Email: true, Body: pb.FetchRequest_BODY_ALL,
@@ -142,14 +138,7 @@ func (a *across) begin(ctx context.Context, m *pb.FetchedMessage, words []string
 	}
 	a.msg = &pb.AppendMessage{Flags: flags, InternalDate: m.GetInternalDate(), ZoneMinutes: m.GetZoneMinutes(), Email: e}
 	a.uid, a.chunks = imapnum.UID(s.GetUid()), m.GetChunks()
-	size := proto.Size(a.msg)
-	if len(a.op.GetMessages()) > 0 && a.octets+size > acrossOctets {
-		if err := a.flush(ctx); err != nil {
-			return err
-		}
-	}
-	a.octets += size
-	a.stage = e.GetSize() > inlineTotal/8
+	a.stage = e.GetSize() > uint64(max(a.budget, 0))
 	if a.chunks == 0 {
 		return a.end(ctx)
 	}
@@ -159,16 +148,12 @@ func (a *across) begin(ctx context.Context, m *pb.FetchedMessage, words []string
 // chunk takes a piece of the body, as it is stored.
 func (a *across) chunk(ctx context.Context, chunk *pb.BodyChunk) error {
 	if a.stage {
-		err := a.dst.store.PutChunk(ctx, a.msg.GetEmail().GetBodyId(), chunk)
-		if errors.Is(err, client.ErrNoMailbox) {
-			return &refusedError{&pb.Result{Code: pb.Code_CODE_NO_MAILBOX}} // the account is gone
-		}
-		if err != nil {
-			return err
+		if err := a.dst.store.PutChunk(ctx, a.msg.GetEmail().GetBodyId(), chunk); err != nil {
+			return a.notStaged(err)
 		}
 	} else {
 		a.msg.Inline = append(a.msg.Inline, proto.CloneOf(chunk))
-		a.octets += len(chunk.GetData())
+		a.budget -= len(chunk.GetData())
 	}
 	if a.chunks--; a.chunks > 0 {
 		return nil
@@ -178,12 +163,32 @@ func (a *across) chunk(ctx context.Context, chunk *pb.BodyChunk) error {
 
 // end takes the message that has come whole.
 func (a *across) end(ctx context.Context) error {
+	if a.records -= proto.Size(a.msg.GetEmail()); a.records < 0 {
+		if err := message.StageEmail(ctx, a.msg, a.dst.store); err != nil {
+			return a.notStaged(err)
+		}
+	}
 	a.op.Messages, a.uids = append(a.op.Messages, a.msg), append(a.uids, a.uid)
 	a.msg = nil
-	if len(a.uids) < acrossMessages && a.octets < acrossOctets {
+	if len(a.uids) < maxMessages {
 		return nil
 	}
 	return a.flush(ctx)
+}
+
+// notStaged is the error of staging something: that the destination's account is
+// gone must not be taken for the selected mailbox's being.
+func (a *across) notStaged(err error) error {
+	if errors.Is(err, client.ErrNoMailbox) {
+		return &refusedError{&pb.Result{Code: pb.Code_CODE_NO_MAILBOX}}
+	}
+	return err
+}
+
+// reset begins another append.
+func (a *across) reset() {
+	a.op, a.uids = &pb.AppendOp{Mailbox: a.dst.name}, nil
+	a.budget, a.records = inlineTotal, recordTotal
 }
 
 // flush appends what has been gathered.
@@ -206,7 +211,7 @@ func (a *across) flush(ctx context.Context) error {
 		return fmt.Errorf("destination has been replaced: %w", client.ErrUnavailable)
 	}
 	a.note(res, to)
-	a.op, a.octets, a.uids = &pb.AppendOp{Mailbox: a.dst.name}, 0, nil
+	a.reset()
 	return nil
 }
 

@@ -181,7 +181,8 @@ func (c *Conn) refresh(ctx context.Context) error {
 // mailbox is left, or its name looked up by the command itself.
 func (c *Conn) catchUp(ctx context.Context, cmd wire.Command) {
 	switch cmd.(type) {
-	case wire.Append, wire.Select, wire.Idle, wire.Notify, wire.Unauthenticate:
+	case wire.Append, wire.Select, wire.Idle, wire.Notify, wire.Unauthenticate,
+		wire.ESearch: // it may name messages by their numbers (RFC 7377, 2.1)
 		return
 	}
 	if err := c.refresh(ctx); err != nil {
