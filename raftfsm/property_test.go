@@ -148,7 +148,7 @@ func (p *pair) act() {
 			if p.model.MayStage() && rapid.Bool().Draw(p.T, "staged") {
 				p.stage(msg)
 			}
-			if rapid.IntRange(0, 3).Draw(p.T, "email staged") == 0 {
+			if p.model.MayStage() && rapid.IntRange(0, 3).Draw(p.T, "email staged") == 0 {
 				p.stageEmail(msg)
 			}
 		}
