@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Real mail clients against "quorumail dev": curl, swaks, neomutt and mutt with
-# QRESYNC (mutt through COMPRESS), mbsync. Installs them from Debian where they are missing, works in a directory of
-# its own, ends only what it started.
+# QRESYNC (mutt through COMPRESS), mbsync; Python's imaplib, fetchmail, imapfilter
+# and offlineimap. Installs them from Debian where they are missing, works in a
+# directory of its own, ends only what it started.
 #
 #   bench/clients/run.sh
 #   KEEP=1 bench/clients/run.sh     keeps the directory, with all logs
@@ -75,7 +76,8 @@ wait_for() {
 
 install_clients() {
     local missing=() tool
-    for tool in curl:curl swaks:swaks neomutt:neomutt mutt:mutt mbsync:isync tmux:tmux; do
+    for tool in curl:curl swaks:swaks neomutt:neomutt mutt:mutt mbsync:isync tmux:tmux python3:python3 \
+        fetchmail:fetchmail imapfilter:imapfilter offlineimap:offlineimap3; do
         command -v "${tool%%:*}" >/dev/null || missing+=("${tool##*:}")
     done
     [ ${#missing[@]} -gt 0 ] || return 0
@@ -96,6 +98,7 @@ start_server() {
     say "starting quorumail dev"
     "$bin" dev --data "$work/data" --imap 127.0.0.1:0 --lmtp 127.0.0.1:0 \
         --user alice@example.org:secret --user bob@example.org:secret --user carol@example.org:secret \
+        --user dora@example.org:secret --user erik@example.org:secret --user fay@example.org:secret \
         >"$work/server.out" 2>"$work/server.log" &
     server=$!
     local end=$((SECONDS + 60))
@@ -332,6 +335,9 @@ test_stop() {
     equal "exit status" 0 "$status"
 }
 
+# shellcheck source=bench/clients/fetchers.sh
+. bench/clients/fetchers.sh
+
 install_clients
 start_server
 test_swaks
@@ -339,5 +345,9 @@ test_curl
 test_neomutt
 test_mutt
 test_mbsync
+test_imaplib
+test_fetchmail
+test_imapfilter
+test_offlineimap
 test_stop
 say "all clients passed"
