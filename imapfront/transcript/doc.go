@@ -44,6 +44,7 @@
 //     say BYE and close; compress: from now on all is compressed (RFC 4978); close:
 //     the client hangs up; open: it connects anew, to
 //     the state of the header; line and a pattern: the next line, whatever it is.
+//   - above and two numbers, as "above $n $m": the first is the greater one.
 //
 // A command may end in a literal: a line "{{{" at its end, lines, and "}}}" on
 // its own line, after which the command may go on; it is sent as a
@@ -53,7 +54,10 @@
 // must come, all of them and in this order, before the step is over; nothing
 // else may, unless a line "..." stands in for any number of others. "! text"
 // says that no line may contain text, for what "..." would let through. In a
-// pattern "$name" takes a value (up to a space or bracket) and from then on
-// stands for it, in commands too; "$*" takes anything. Literals in responses
+// pattern "$name" takes a value (up to a space or bracket; as much as it can if
+// the name begins with "rest") and from then on stands for it, in commands too;
+// "$*" takes anything. $user and $password have
+// values from the start, and $plain, $plainself and $plainother: responses of the
+// SASL mechanism PLAIN, for no identity, the user's own and another's. Literals in responses
 // are shown as {{…}} with \r, \n and what is no text, as \x00, escaped.
 package transcript

@@ -35,7 +35,7 @@ type Step struct {
 
 var verbs = map[string]bool{
 	"ok": true, "no": true, "bad": true, "send": true, "wait": true, "expect": true, "idle": true,
-	"done": true, "raw": true, "bye": true, "close": true, "open": true, "line": true, "compress": true,
+	"done": true, "raw": true, "bye": true, "close": true, "open": true, "line": true, "above": true, "compress": true,
 }
 
 var stepLine = regexp.MustCompile(`^([1-9]) ([a-z]+)(?: (.*))?$`)
@@ -205,6 +205,9 @@ func (v vars) match(pattern, line string) bool {
 			expr.WriteString(regexp.QuoteMeta(value))
 		case name[0] >= 'A' && name[0] <= 'Z':
 			expr.WriteString(regexp.QuoteMeta("$" + name))
+		case strings.HasPrefix(name, "rest"):
+			expr.WriteString(`(.+)`)
+			names = append(names, name)
 		default:
 			expr.WriteString(`([^ \])]+)`)
 			names = append(names, name)

@@ -1,6 +1,7 @@
 package transcript
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -35,7 +36,7 @@ func Run(t testing.TB, s *Script, srv Server) {
 	if srv.Timeout == 0 {
 		srv.Timeout = 10 * time.Second
 	}
-	r := &runner{script: s, srv: srv, vars: vars{"user": srv.User, "password": srv.Password}, conns: make([]*conn, s.Connections)}
+	r := &runner{script: s, srv: srv, vars: known(srv), conns: make([]*conn, s.Connections)}
 	defer r.closeAll()
 	if err := r.users(); err != nil {
 		t.Fatal(err)
@@ -51,6 +52,17 @@ func Run(t testing.TB, s *Script, srv Server) {
 		if err := r.run(step); err != nil {
 			t.Fatalf("line %d: %d %s %q: %v", step.Line, step.Conn, step.Verb, step.Text, err)
 		}
+	}
+}
+
+// known are the values that a transcript has from the start.
+func known(srv Server) vars {
+	plain := func(identity string) string {
+		return base64.StdEncoding.EncodeToString([]byte(identity + "\x00" + srv.User + "\x00" + srv.Password))
+	}
+	return vars{
+		"user": srv.User, "password": srv.Password,
+		"plain": plain(""), "plainself": plain(srv.User), "plainother": plain("other@example.org"),
 	}
 }
 
@@ -223,6 +235,8 @@ func (r *runner) run(step *Step) error {
 			return fmt.Errorf("got %q, %v", line, err)
 		}
 		return nil
+	case "above":
+		return above(text)
 	case "bye":
 		return c.awaitBye()
 	case "compress":
@@ -235,6 +249,18 @@ func (r *runner) run(step *Step) error {
 		return err
 	}
 	return fmt.Errorf("unknown verb")
+}
+
+// above compares two numbers.
+func above(text string) error {
+	var a, b uint64
+	if _, err := fmt.Sscanf(text, "%d %d", &a, &b); err != nil {
+		return err
+	}
+	if a <= b {
+		return fmt.Errorf("%d is not above %d", a, b)
+	}
+	return nil
 }
 
 func (c *conn) awaitBye() error {
