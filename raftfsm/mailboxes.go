@@ -191,8 +191,14 @@ func (tx *tx) renameMailbox(a *account, op *pb.RenameMailboxOp) (*pb.Result, err
 	if err != nil {
 		return nil, err
 	}
+	level := false // a name that mailboxes lie below, and none is called
 	if m == nil {
-		return noMailbox(), nil
+		if level, err = tx.hasInferiors(a, from); err != nil {
+			return nil, err
+		}
+		if !level {
+			return noMailbox(), nil
+		}
 	}
 	if refusal, err := tx.mayCreate(a, to); err != nil || refusal != nil {
 		return refusal, err
@@ -201,10 +207,12 @@ func (tx *tx) renameMailbox(a *account, op *pb.RenameMailboxOp) (*pb.Result, err
 	if err != nil {
 		return nil, err
 	}
-	if old != nil {
+	switch {
+	case old != nil:
 		return tx.taken(a, old, "the new name exists")
-	}
-	if from == Inbox {
+	case level && from == to:
+		return refuse(pb.Code_CODE_MAILBOX_EXISTS, "the new name is the old one"), nil
+	case from == Inbox:
 		return tx.renameInbox(a, m, to, op.GetUidValiditySeed())
 	}
 	moved, refusal, err := tx.family(a, from, to)
@@ -228,11 +236,25 @@ func (tx *tx) renameMailbox(a *account, op *pb.RenameMailboxOp) (*pb.Result, err
 			return nil, err
 		}
 	}
-	return &pb.Result{Code: pb.Code_CODE_OK, ModSeq: uint64(modSeq), MailboxId: uint64(m.id), UidValidity: m.info.GetUidValidity()}, nil
+	res := &pb.Result{Code: pb.Code_CODE_OK, ModSeq: uint64(modSeq)}
+	if m != nil {
+		res.MailboxId, res.UidValidity = uint64(m.id), m.info.GetUidValidity()
+	}
+	return res, nil
 }
 
-// family returns a mailbox and its inferiors, or a refusal if they cannot all
-// be given names below to.
+// hasInferiors reports whether mailboxes lie below a name.
+func (tx *tx) hasInferiors(a *account, name string) (found bool, err error) {
+	start := a.space.Bytes(keys.Name, []byte(name+Separator))
+	err = tx.scan(start, keys.Successor(start), func(_, _ []byte) (bool, error) {
+		found = true
+		return false, nil
+	})
+	return found, err
+}
+
+// family returns the mailbox of a name, if there is one, and its inferiors, or a
+// refusal if they cannot all be given names below to.
 func (tx *tx) family(a *account, from, to string) ([]*mailbox, *pb.Result, error) {
 	names := []string{from}
 	start := a.space.Bytes(keys.Name, []byte(from+Separator))
@@ -261,7 +283,9 @@ func (tx *tx) family(a *account, from, to string) ([]*mailbox, *pb.Result, error
 		if err != nil {
 			return nil, nil, err
 		}
-		family = append(family, m)
+		if m != nil {
+			family = append(family, m)
+		}
 	}
 	return family, nil, nil
 }

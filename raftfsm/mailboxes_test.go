@@ -51,6 +51,31 @@ func TestRenameMovesInferiors_RFC9051_6_3_6(t *testing.T) {
 	m.check(alice)
 }
 
+// RFC 9051, 6.3.6: a level of hierarchy that is no mailbox can be renamed too.
+func TestRenameLevel_RFC9051_6_3_6(t *testing.T) {
+	m := newMachine(t)
+	m.ok(newAccount())
+	for _, name := range []string{"a/b/c", "a/d", "e"} {
+		m.ok(create(name))
+	}
+	for to, want := range map[string]pb.Code{
+		"a": pb.Code_CODE_MAILBOX_EXISTS, "e": pb.Code_CODE_MAILBOX_EXISTS, "a/x": pb.Code_CODE_INVALID_NAME,
+	} {
+		if res := m.apply(rename("a", to))[0]; res.GetCode() != want {
+			t.Errorf("a to %s: %v, want %v", to, res, want)
+		}
+	}
+	m.ok(rename("a", "x/y"))
+	m.ok(rename("x/y/b", "b"))
+	if res := m.apply(rename("a", "z"))[0]; res.GetCode() != pb.Code_CODE_NO_MAILBOX {
+		t.Errorf("of nothing: %v", res)
+	}
+	if got, want := m.names(), "[INBOX b/c e x/y/d]"; got != want {
+		t.Errorf("mailboxes %s, want %s", got, want)
+	}
+	m.check(alice)
+}
+
 func TestCanonName_RFC9051_5_1(t *testing.T) {
 	deep := "a"
 	for range maxMailboxDepth {

@@ -28,8 +28,7 @@ func (w *Writer) addresses(list []*pb.Address) *Writer {
 	}
 	w.text("(")
 	for _, a := range list {
-		// The second field is the source route, which no one has (RFC 5322, 4.4).
-		w.text("(").NString(a.Name).text(" NIL ").NString(a.Mailbox).text(" ").NString(a.Host).text(")")
+		w.text("(").NString(a.Name).text(" ").NString(a.Route).text(" ").NString(a.Mailbox).text(" ").NString(a.Host).text(")")
 	}
 	return w.text(")")
 }

@@ -101,7 +101,7 @@ func (a *Account) Delete(name string) bool {
 // Rename renames a mailbox and what lies below it; of INBOX it moves the
 // messages.
 func (a *Account) Rename(from, to string, seed uint32) bool {
-	if !a.may(a.Mailboxes[from], "x") || from != "INBOX" && strings.HasPrefix(to, from+"/") || !a.mayCreate(to) {
+	if !a.isLevel(from) && !a.may(a.Mailboxes[from], "x") || from != "INBOX" && strings.HasPrefix(to, from+"/") || !a.mayCreate(to) {
 		return false
 	}
 	if from == "INBOX" {
@@ -129,9 +129,26 @@ func (a *Account) Rename(from, to string, seed uint32) bool {
 		}
 		next[name] = m
 	}
+	if a.isLevel(from) && from == to {
+		return false
+	}
 	a.ModSeq++
 	a.Mailboxes = next
 	return true
+}
+
+// isLevel reports whether a name is one that mailboxes lie below and none is
+// called; only the owner may rename it.
+func (a *Account) isLevel(name string) bool {
+	if a.Actor != "" || a.Mailboxes[name] != nil {
+		return false
+	}
+	for other := range a.Mailboxes {
+		if strings.HasPrefix(other, name+"/") {
+			return true
+		}
+	}
+	return false
 }
 
 // Subscribe notes or forgets a subscription.

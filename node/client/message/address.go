@@ -62,8 +62,9 @@ func (p *addressParser) address() {
 			continue
 		case '<':
 			p.i++
-			local, host := p.angle()
+			route, local, host := p.angle()
 			p.add(phrase(atoms, comment), local, host)
+			p.list[len(p.list)-1].Route = route
 			p.skip()
 			return
 		case ',':
@@ -157,16 +158,16 @@ func phrase(atoms []atom, comment []byte) []byte {
 	return text
 }
 
-// angle parses what is in angle brackets; a source route is dropped, as it has no
-// meaning any more (RFC 5322, 4.4).
-func (p *addressParser) angle() (local, host []byte) {
+// angle parses what is in angle brackets, with the source route that may stand
+// before the address (RFC 5322, 4.4).
+func (p *addressParser) angle() (route, local, host []byte) {
 	at := false
 	for p.i < len(p.b) {
 		c := p.b[p.i]
 		switch {
 		case c == '>':
 			p.i++
-			return local, host
+			return route, local, host
 		case c == '"':
 			local, host = put(local, host, at, p.quoted()...)
 			continue
@@ -176,6 +177,7 @@ func (p *addressParser) angle() (local, host []byte) {
 		case c == '@' && !at:
 			at = true
 		case c == ':' && at && len(local) == 0: // <@route:local@host>
+			route = append([]byte{'@'}, host...)
 			at, host = false, nil
 		case c == ' ' || c == '\t' || c == '\r' || c == '\n':
 		default:
@@ -183,7 +185,7 @@ func (p *addressParser) angle() (local, host []byte) {
 		}
 		p.i++
 	}
-	return local, host
+	return route, local, host
 }
 
 // put adds octets to the part of an address that is being read.

@@ -43,7 +43,7 @@ func (s *scanner) addresses(fields []field, name string) []*pb.Address {
 			continue
 		}
 		for _, a := range parseAddresses(fields[i].value) {
-			size := len(a.Name) + len(a.Mailbox) + len(a.Host) + 16
+			size := len(a.Name) + len(a.Route) + len(a.Mailbox) + len(a.Host) + 16
 			if len(list) >= maxAddresses || size > s.budget {
 				if group {
 					list = append(list, &pb.Address{}) // what was begun is ended

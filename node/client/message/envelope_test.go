@@ -25,7 +25,8 @@ func TestAddresses_RFC5322_3_4(t *testing.T) {
 		"undisclosed-recipients:;":          `[<nil> "undisclosed-recipients" <nil>][<nil> <nil> <nil>]`,
 		`"A Group" : ;`:                     `[<nil> "A Group" <nil>][<nil> <nil> <nil>]`,
 		"open: a@b":                         `[<nil> "open" <nil>][<nil> "a" "b"][<nil> <nil> <nil>]`,
-		"<@x,@y:a@b>":                       `[<nil> "a" "b"]`,
+		"<@x,@y:a@b>":                       `[<nil> "a" "b"] by "@x,@y"`,
+		"N <@x:a@b>, c@d":                   `["N" "a" "b"] by "@x"[<nil> "c" "d"]`,
 		"<a@b":                              `[<nil> "a" "b"]`,
 		"alone":                             `[<nil> "alone" ""]`,
 		"Two Words":                         `[<nil> "Two Words" ""]`,
@@ -50,6 +51,9 @@ func TestAddresses_RFC5322_3_4(t *testing.T) {
 				return fmt.Sprintf("%q", b)
 			}
 			fmt.Fprintf(&got, "[%s %s %s]", q(a.Name), q(a.Mailbox), q(a.Host))
+			if a.Route != nil {
+				fmt.Fprintf(&got, " by %q", a.Route)
+			}
 		}
 		if got.String() != want {
 			t.Errorf("%s:\n got %s\nwant %s", in, got.String(), want)

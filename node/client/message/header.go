@@ -154,7 +154,7 @@ func valueAndParams(v []byte) (word []byte, params []*pb.Param) {
 			params = append(params, &pb.Param{Name: name, Value: value})
 		}
 	}
-	return word, params
+	return word, joinParams(params)
 }
 
 // param returns the value of a parameter, whose name is in upper case; nil if

@@ -120,7 +120,11 @@ func (s *scanner) describe(n *node) {
 		params = []*pb.Param{{Name: []byte("CHARSET"), Value: []byte("us-ascii")}}
 	}
 	if p.Type == "MULTIPART" {
-		if b := bytes.TrimRight(param(params, "BOUNDARY"), " \t"); len(b) <= maxBoundary {
+		b := param(params, "BOUNDARY")
+		if b == nil {
+			b = param(params, "BOUNDARY*")
+		}
+		if b = bytes.TrimRight(b, " \t"); len(b) <= maxBoundary {
 			n.boundary = b
 		}
 	}

@@ -76,7 +76,7 @@ func TestPartFields_RFC9051_7_5_2(t *testing.T) {
 			t.Errorf("no %s in %s", want, got)
 		}
 	}
-	if len(p.Params) != 2 || len(p.DispositionParams) != 1 || string(p.DispositionParams[0].Name) != "FILENAME*" || string(p.DispositionParams[0].Value) != "utf-8''a%20b" {
+	if len(p.Params) != 2 || len(p.DispositionParams) != 1 || string(p.DispositionParams[0].Name) != "FILENAME*" || string(p.DispositionParams[0].Value) != "a b" {
 		t.Errorf("%v %v", p.Params, p.DispositionParams)
 	}
 }

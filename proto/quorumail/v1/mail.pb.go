@@ -126,10 +126,12 @@ func (x *UidSet) GetPacked() []uint32 {
 // start has a mailbox and no host; its end has neither. The presence bits tell
 // NIL from the empty string.
 type Address struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          []byte                 `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	Mailbox       []byte                 `protobuf:"bytes,2,opt,name=mailbox,proto3,oneof" json:"mailbox,omitempty"`
-	Host          []byte                 `protobuf:"bytes,3,opt,name=host,proto3,oneof" json:"host,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Name    []byte                 `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
+	Mailbox []byte                 `protobuf:"bytes,2,opt,name=mailbox,proto3,oneof" json:"mailbox,omitempty"`
+	Host    []byte                 `protobuf:"bytes,3,opt,name=host,proto3,oneof" json:"host,omitempty"`
+	// The source route, as "@a,@b" (RFC 5322, 4.4).
+	Route         []byte `protobuf:"bytes,4,opt,name=route,proto3,oneof" json:"route,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -181,6 +183,13 @@ func (x *Address) GetMailbox() []byte {
 func (x *Address) GetHost() []byte {
 	if x != nil {
 		return x.Host
+	}
+	return nil
+}
+
+func (x *Address) GetRoute() []byte {
+	if x != nil {
+		return x.Route
 	}
 	return nil
 }
@@ -1151,15 +1160,17 @@ const file_quorumail_v1_mail_proto_rawDesc = "" +
 	"\n" +
 	"\x17quorumail/v1/mail.proto\x12\fquorumail.v1\" \n" +
 	"\x06UidSet\x12\x16\n" +
-	"\x06packed\x18\x01 \x03(\rR\x06packed\"x\n" +
+	"\x06packed\x18\x01 \x03(\rR\x06packed\"\x9d\x01\n" +
 	"\aAddress\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\fH\x00R\x04name\x88\x01\x01\x12\x1d\n" +
 	"\amailbox\x18\x02 \x01(\fH\x01R\amailbox\x88\x01\x01\x12\x17\n" +
-	"\x04host\x18\x03 \x01(\fH\x02R\x04host\x88\x01\x01B\a\n" +
+	"\x04host\x18\x03 \x01(\fH\x02R\x04host\x88\x01\x01\x12\x19\n" +
+	"\x05route\x18\x04 \x01(\fH\x03R\x05route\x88\x01\x01B\a\n" +
 	"\x05_nameB\n" +
 	"\n" +
 	"\b_mailboxB\a\n" +
-	"\x05_host\"\xc2\x03\n" +
+	"\x05_hostB\b\n" +
+	"\x06_route\"\xc2\x03\n" +
 	"\bEnvelope\x12\x17\n" +
 	"\x04date\x18\x01 \x01(\fH\x00R\x04date\x88\x01\x01\x12\x1d\n" +
 	"\asubject\x18\x02 \x01(\fH\x01R\asubject\x88\x01\x01\x12)\n" +
