@@ -191,32 +191,3 @@ func TestLargeBodiesBetweenAccounts(t *testing.T) {
 		}
 	}
 }
-
-// Who grants rights leaves a note in the other account, also of a frontend whose
-// grant then fails; and only who may grant leaves any.
-func TestSharesAreNotedBeforeTheyAreGranted_RFC2342_5(t *testing.T) {
-	s := newShares(t)
-	noted := func() []string {
-		l, err := s.c.Client(t).Session(s.bob).ListMailboxes(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		return l.GetSharedBy()
-	}
-	s.run(`2 ok create a
-2 no [NONEXISTENT] setacl nowhere $bob lr
-2 ok setacl a anyone lr
-2 ok setacl a -$bob lr
-2 ok setacl a $bob -w
-2 ok setacl a $bob ""
-`)
-	if list := noted(); len(list) != 0 {
-		t.Errorf("noted without a grant: %q", list)
-	}
-	s.run(`2 ok setacl a $bob lrk
-2 ok setacl a nobody@example.org lr
-`)
-	if list := noted(); len(list) != 1 || list[0] != s.alice {
-		t.Errorf("noted: %q", list)
-	}
-}

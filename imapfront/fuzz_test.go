@@ -22,7 +22,7 @@ func FuzzConnection(f *testing.F) {
 		"a uid store 1:* (unchangedsince 1) -flags.silent (x)\r\nb expunge\r\nc move * y\r\n", "a idle\r\nDONE\r\nb list \"\" *\r\n",
 		"a enable qresync\r\nb select INBOX (qresync (1 1 1:5 (1 1)))\r\n", "a search or text x not modseq 1\r\nb close\r\n",
 		"a create x/y\r\nb rename x/y INBOX/z\r\nc delete x\r\nd status INBOX (size)\r\n", "a authenticate plain\r\nAGFAYgBz\r\n",
-		"a unauthenticate\r\nb login a@b s\r\n", "a fetch 1 (binary[1] bodystructure envelope preview)\r\n",
+		"a unauthenticate\r\nb login a@b s\r\n", "a setacl INBOX x +lr\r\nb getacl \"Other Users/x/INBOX\"\r\nc select \"Other Users/x/y\"\r\nd list \"\" \"Other Users/*\" return (myrights)\r\ne copy 1 \"Other Users/x/y\"\r\n", "a fetch 1 (binary[1] bodystructure envelope preview)\r\n",
 	} {
 		for state := range byte(3) {
 			f.Add([]byte(s), state)

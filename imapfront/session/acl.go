@@ -55,8 +55,15 @@ func (c *Conn) changeACL(ctx context.Context, what, mailbox, spelled string, mod
 		return c.badIdentifier()
 	}
 	at := c.at(mailbox)
-	if mode != pb.SetACLOp_MODE_REMOVE && rights != 0 {
-		if err := c.noteShare(ctx, at, id); err != nil {
+	grantee := c.grantee(at, id, mode, rights)
+	if grantee != nil {
+		// It comes before the grant, so that none is without; a note without a grant
+		// does no harm. Who may not grant rights cannot leave notes either.
+		_, err := c.readACL(ctx, at)
+		if err == nil {
+			err = c.note(ctx, grantee, at.store.Account(), true)
+		}
+		if err != nil {
 			return c.fail(what, err)
 		}
 	}
@@ -66,30 +73,23 @@ func (c *Conn) changeACL(ctx context.Context, what, mailbox, spelled string, mod
 	if res == nil {
 		return err
 	}
+	if grantee != nil {
+		// A LIST may have found nothing yet and forgotten it.
+		if err := c.note(ctx, grantee, at.store.Account(), true); err != nil {
+			c.log.Info("share not noted", "account", id, "error", err)
+		}
+	}
 	return c.ok("", what+" done")
 }
 
-// noteShare lets an account that is about to be granted rights find the mailbox:
-// it is noted there, in another shard perhaps, that this owner shares mailboxes with
-// it. That comes before the grant, so that none is without; a note without a grant
-// does no harm. Who may not grant rights cannot leave notes either.
-func (c *Conn) noteShare(ctx context.Context, at place, id string) error {
-	owner := at.store.Account()
-	if id == owner || id == imapnum.AnyoneID || strings.HasPrefix(id, "-") {
+// grantee returns storage of the account that is granted rights on a mailbox, in
+// another shard perhaps, where it is to be noted that this owner shares mailboxes
+// with it; nil if none is.
+func (c *Conn) grantee(at place, id string, mode pb.SetACLOp_Mode, rights imapnum.Rights) Store {
+	if mode == pb.SetACLOp_MODE_REMOVE || rights == 0 || id == imapnum.AnyoneID || strings.HasPrefix(id, "-") || id == at.store.Account() {
 		return nil
 	}
-	if _, err := c.readACL(ctx, at); err != nil {
-		return err
-	}
-	res, err := c.cfg.Storage(id, "").Propose(ctx, &pb.Entry{Op: &pb.Entry_NoteShare{NoteShare: &pb.NoteShareOp{Owner: owner, Shared: true}}})
-	if err != nil {
-		return err
-	}
-	if code := res.GetCode(); code != pb.Code_CODE_OK && code != pb.Code_CODE_NO_ACCOUNT {
-		// It can still be found by its name.
-		c.log.Info("share not noted", "account", id, "code", code.String())
-	}
-	return nil
+	return c.cfg.Storage(id, "")
 }
 
 // readACL reads an access control list, for which "a" is needed.

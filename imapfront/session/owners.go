@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 
@@ -20,7 +21,8 @@ import (
 //
 // Which accounts share mailboxes with one is noted in that one's account, by whoever
 // grants it rights; LIST asks those, and those that it is asked for by name. What is
-// granted to "anyone" is noted nowhere: it is found by who knows its name.
+// granted to "anyone" is noted nowhere: it is found by who knows its name. A LIST
+// that finds nothing in an account forgets the note.
 const (
 	others       = "Other Users"
 	othersPrefix = others + "/"
@@ -152,6 +154,7 @@ func (c *Conn) withOthers(ctx context.Context, cmd wire.List, l *pb.ListMailboxe
 		})
 	}
 	wg.Wait()
+	defer c.forgetShares(ctx, l.GetSharedBy(), owners, lists)
 	for i, owner := range owners {
 		if errors.Is(errs[i], client.ErrNoMailbox) {
 			continue // there is no such account, or no more
@@ -166,6 +169,47 @@ func (c *Conn) withOthers(ctx context.Context, cmd wire.List, l *pb.ListMailboxe
 			info.Name = at.shown(info.GetName())
 			l.Mailboxes = append(l.Mailboxes, info)
 		}
+	}
+	return nil
+}
+
+// maxForgotten is how many notes one LIST forgets.
+const maxForgotten = 10
+
+// forgetShares forgets the notes of owners in whose accounts nothing was found.
+// A grant may come between that and the forgetting: it is looked for once more, and
+// who grants notes it again afterwards, so that one of both sees the other.
+func (c *Conn) forgetShares(ctx context.Context, noted, owners []string, lists []*pb.ListMailboxesResponse) {
+	left := maxForgotten
+	for i, owner := range owners {
+		if len(lists[i].GetMailboxes()) > 0 || lists[i] == nil || !slices.Contains(noted, owner) || left == 0 {
+			continue
+		}
+		left--
+		err := c.note(ctx, c.store, owner, false)
+		if err == nil {
+			var again *pb.ListMailboxesResponse
+			if again, err = c.cfg.Storage(owner, c.store.Account()).ListMailboxes(ctx); len(again.GetMailboxes()) > 0 {
+				err = c.note(ctx, c.store, owner, true)
+			}
+		}
+		if err != nil {
+			c.log.Info("share not forgotten", "account", owner, "error", err)
+			return
+		}
+	}
+}
+
+// note notes in an account that another shares mailboxes with it, or no longer
+// does.
+func (c *Conn) note(ctx context.Context, in Store, owner string, shared bool) error {
+	res, err := in.Propose(ctx, &pb.Entry{Op: &pb.Entry_NoteShare{NoteShare: &pb.NoteShareOp{Owner: owner, Shared: shared}}})
+	if err != nil {
+		return err
+	}
+	if code := res.GetCode(); code != pb.Code_CODE_OK && code != pb.Code_CODE_NO_ACCOUNT {
+		// It can still be found by its name.
+		c.log.Info("share not noted", "account", in.Account(), "code", code.String())
 	}
 	return nil
 }

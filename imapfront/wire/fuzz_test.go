@@ -160,6 +160,7 @@ func FuzzReadCommand(f *testing.F) {
 		"a esearch in (mailboxes (a {1}\r\nb) subtree-one c personal selected) return (count) charset utf-8 unseen\r\nb esearch unseen\r\n",
 		"a uid search return (partial -1:-500 min save) $ 1:*\r\na uid fetch 1:* (flags) (partial 3:1 changedsince 5)\r\n",
 		"a getmetadata (depth infinity maxsize 5) \"\" (/private /shared/comment)\r\na list \"\" * return (metadata (/private/a))\r\n",
+		"a setacl \"a b\" {3+}\r\nbob +lrc\r\na deleteacl x -anyone\r\na listrights x \"\"\r\na getacl x\r\na list \"\" (a b) return (myrights)\r\n",
 	} {
 		f.Add([]byte(s), []byte{}, false)
 		f.Add([]byte(s), []byte{0, 3, 1}, true)

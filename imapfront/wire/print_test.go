@@ -91,6 +91,8 @@ func (p *printer) command(cmd Command) {
 		p.WriteString(strings.ToLower(strings.TrimPrefix(fmt.Sprintf("%T", c), "wire.")))
 	case SetMetadata, GetMetadata:
 		p.metadata(c)
+	case SetACL, DeleteACL, GetACL, ListRights, MyRights:
+		p.acl(c)
 	case Sort:
 		p.sort(c)
 	case Thread:
@@ -282,7 +284,7 @@ func (p *printer) listCommand(c List) {
 	}
 	p.list(len(c.Patterns), func(i int) { p.mailbox(c.Patterns[i]) })
 	var opts []string
-	for name, on := range map[string]bool{"subscribed": c.Return.Subscribed, "children": c.Return.Children, "special-use": c.Return.SpecialUse} {
+	for name, on := range map[string]bool{"subscribed": c.Return.Subscribed, "children": c.Return.Children, "special-use": c.Return.SpecialUse, "myrights": c.Return.MyRights} {
 		if on {
 			opts = append(opts, name)
 		}
