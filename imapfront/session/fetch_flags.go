@@ -90,7 +90,6 @@ type flagLists struct {
 	bits    []uint32
 	words   []cursor
 	numbers []uint32
-	names   []string
 }
 
 func (c *Conn) flagLists(sets []*pb.FlaggedSet) *flagLists {

@@ -15,6 +15,31 @@ type listing struct {
 	// In the order of storage.
 	boxes         []boxState
 	subscriptions []string // ascending
+	// gone are names that are no mailbox's any more, with the mailbox that they were.
+	gone map[string]uint64
+}
+
+// maxGone bounds the names that are remembered.
+const maxGone = 1000
+
+// remember notes which names the listing before had and this one has not.
+func (l *listing) remember(before *listing) {
+	now := l.byName()
+	keep := func(name string, id uint64) {
+		if now[name] != 0 || len(l.gone) >= maxGone {
+			return
+		}
+		if l.gone == nil {
+			l.gone = make(map[string]uint64)
+		}
+		l.gone[name] = id
+	}
+	for name, id := range before.gone {
+		keep(name, id)
+	}
+	for i := range before.boxes {
+		keep(before.boxes[i].name, before.boxes[i].id)
+	}
 }
 
 // boxState is a mailbox of a listing.
@@ -81,6 +106,8 @@ func other(id, wanted uint64) bool { return id != 0 && id != wanted }
 
 // compare returns what others have done between two listings.
 func compare(before, after *listing) difference {
+	// A name may have been gone for a look: whoever is told of no names must hear
+	// that another mailbox has it now.
 	d := difference{names: compareNames(before, after)}
 	byID := make(map[uint64]*boxState)
 	for i := range before.boxes {
@@ -97,7 +124,7 @@ func compare(before, after *listing) difference {
 		b := &after.boxes[i]
 		state := byID[b.id]
 		switch {
-		case other(was[b.name], b.id) || other(known[b.name], b.id):
+		case other(was[b.name], b.id) || other(known[b.name], b.id) || was[b.name] == 0 && other(before.gone[b.name], b.id):
 			d.states = append(d.states, stateChange{at: i, before: boxState{uidNext: 1}, reborn: true})
 		case state == nil:
 			d.states = append(d.states, stateChange{at: i, before: boxState{uidNext: 1}})

@@ -22,6 +22,7 @@ func (c *Conn) look(ctx context.Context) error {
 	now := listingOf(list)
 	// The list has all that the session has done itself.
 	before, own := a.known, a.covers(now.modSeq)
+	now.remember(&before)
 	a.known, a.own = now, 0
 	if !own {
 		c.tellDifference(list, &before, &now, compare(&before, &now))

@@ -76,6 +76,8 @@ func told(info *pb.MailboxInfo, have imapnum.Rights) *pb.MailboxInfo {
 const myRights = imapnum.RightLookup | imapnum.RightRead | imapnum.RightInsert | imapnum.RightCreate | imapnum.RightDelete | imapnum.RightAdmin
 
 // GetAcl implements StoreService.
+//
+//lint:ignore ST1003 the name is that of the generated interface
 func (s *storeServer) GetAcl(ctx context.Context, req *pb.GetAclRequest) (*pb.GetAclResponse, error) {
 	_, v, err := s.read(ctx, req.GetRoute(), req.GetLevel())
 	if err != nil {
