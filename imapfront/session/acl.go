@@ -94,13 +94,20 @@ func (c *Conn) grantee(at place, id string, mode pb.SetACLOp_Mode, rights imapnu
 
 // readACL reads an access control list, for which "a" is needed.
 func (c *Conn) readACL(ctx context.Context, at place) (*pb.GetAclResponse, error) {
+	return aclWith(ctx, at, imapnum.RightAdmin)
+}
+
+// aclWith reads what is told of a mailbox's access control list to whom has a
+// right: else the error is client.ErrNoPermission, or client.ErrNoMailbox for whom
+// may not know that there is one, or another of storage.
+func aclWith(ctx context.Context, at place, need imapnum.Rights) (*pb.GetAclResponse, error) {
 	resp, err := at.store.GetAcl(ctx, at.name)
 	if err != nil {
 		return nil, err
 	}
 	have := imapnum.Rights(resp.GetInfo().GetRights())
 	switch {
-	case have.Has(imapnum.RightAdmin):
+	case have.Has(need):
 		return resp, nil
 	case have.Has(imapnum.RightLookup):
 		return nil, client.ErrNoPermission

@@ -130,13 +130,7 @@ func (a *across) begin(ctx context.Context, m *pb.FetchedMessage, words []string
 	e.BodyId = make([]byte, 16)
 	rand.Read(e.BodyId)
 	s := m.GetState()
-	flags := imapnum.SystemFlags(s.GetSystemFlags()).Names()
-	for _, k := range s.GetKeywords() {
-		if int(k) < len(words) {
-			flags = append(flags, words[k])
-		}
-	}
-	a.msg = &pb.AppendMessage{Flags: flags, InternalDate: m.GetInternalDate(), ZoneMinutes: m.GetZoneMinutes(), Email: e}
+	a.msg = &pb.AppendMessage{Flags: flagNames(s, words), InternalDate: m.GetInternalDate(), ZoneMinutes: m.GetZoneMinutes(), Email: e}
 	a.uid, a.chunks = imapnum.UID(s.GetUid()), m.GetChunks()
 	a.stage = e.GetSize() > uint64(max(a.budget, 0))
 	if a.chunks == 0 {

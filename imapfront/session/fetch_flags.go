@@ -37,10 +37,7 @@ func (p *fetchPlan) onlyFlags(set imapnum.Set) bool {
 // there any more: their content may still be kept.
 func (c *Conn) fetchFlags(ctx context.Context, cmd wire.Fetch, set imapnum.Set) (gone imapnum.Set, err error) {
 	for !set.Empty() {
-		window := set
-		if set.Len() > flagsWindow {
-			window = firstOf(set, flagsWindow)
-		}
+		window := imapnum.SetOfRanges(imapnum.Places(set.Ranges(), 1, flagsWindow, false))
 		set = set.Subtract(window)
 		res, err := c.box.store.GetFlags(ctx, c.box.id, packed(window))
 		if err != nil {
@@ -57,19 +54,6 @@ func (c *Conn) fetchFlags(ctx context.Context, cmd wire.Fetch, set imapnum.Set) 
 		gone = gone.Union(window.Subtract(found))
 	}
 	return gone, nil
-}
-
-// firstOf returns the n lowest UIDs of a set that has more.
-func firstOf(set imapnum.Set, n uint64) imapnum.Set {
-	var b imapnum.SetBuilder
-	for _, r := range set.Ranges() {
-		size := min(uint64(r.Len()), n)
-		b.AddRange(r.First, r.First+imapnum.UID(size-1))
-		if n -= size; n == 0 {
-			break
-		}
-	}
-	return b.Set()
 }
 
 // cursor walks a set beside ascending UIDs.

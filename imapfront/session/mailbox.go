@@ -148,12 +148,16 @@ func (c *Conn) tellState(s *pb.MessageState) {
 	c.w.Raw(")").CRLF()
 }
 
-// flagNames returns the flags of a message as IMAP names them.
-func (c *Conn) flagNames(s *pb.MessageState) []string {
+// flagNames returns the flags of a message of the selected mailbox as IMAP names
+// them.
+func (c *Conn) flagNames(s *pb.MessageState) []string { return flagNames(s, c.box.keywords) }
+
+// flagNames does so with the keyword table of the message's mailbox.
+func flagNames(s *pb.MessageState, keywords []string) []string {
 	names := imapnum.SystemFlags(s.GetSystemFlags()).Names()
 	for _, k := range s.GetKeywords() {
-		if int(k) < len(c.box.keywords) {
-			names = append(names, c.box.keywords[k])
+		if int(k) < len(keywords) {
+			names = append(names, keywords[k])
 		}
 	}
 	return names
@@ -262,32 +266,15 @@ func (c *Conn) resolve(set wire.NumSet, uid bool) (imapnum.Set, error) {
 	if set.Saved {
 		saved = c.box.saved
 	}
-	last := uint32(v.UIDs().Max())
-	if !uid {
-		last = v.Count()
+	if uid {
+		return uidsOf(set, uint32(v.UIDs().Max())).Union(saved).Intersect(v.UIDs()), nil
 	}
-	ranges := make([]imapnum.Range, 0, len(set.Ranges))
 	for _, r := range set.Ranges {
-		start, stop := r.Start, r.Stop
-		if start == 0 {
-			start = last
-		}
-		if stop == 0 {
-			stop = last
-		}
-		if start > stop {
-			start, stop = stop, start
-		}
-		if uid {
-			ranges = append(ranges, imapnum.Range{First: imapnum.UID(start), Last: imapnum.UID(stop)})
-			continue
-		}
-		if start == 0 || stop > last {
+		if count := v.Count(); count == 0 || max(r.Start, r.Stop) > count { // 0 is "*"
 			return imapnum.Set{}, errSeqNum
 		}
-		ranges = append(ranges, imapnum.Range{First: v.UID(imapnum.SeqNum(start)), Last: v.UID(imapnum.SeqNum(stop))})
 	}
-	return imapnum.SetOfRanges(ranges).Union(saved).Intersect(v.UIDs()), nil
+	return uidsAt(v, set).Union(saved).Intersect(v.UIDs()), nil
 }
 
 // mayExpunge reports whether expunges may be told during a command: not during

@@ -45,16 +45,9 @@ func isShared(name string) bool { return strings.HasPrefix(name, "/shared/") }
 // getMetadata is GETMETADATA (RFC 5464, 4.2). What is named and has no value is
 // told as NIL, unless it is named for what is below it.
 func (c *Conn) getMetadata(ctx context.Context, cmd wire.GetMetadata) error {
-	spelled := make(map[string]string, len(cmd.Names)) // as the client spells them
-	at := c.at(cmd.Mailbox)                            // of the server's: the connection's own account
-	req := &pb.GetMetadataRequest{Mailbox: at.name, Depth: cmd.Depth, MaxSize: cmd.MaxSize}
-	for _, name := range cmd.Names {
-		lower := strings.ToLower(name)
-		if _, again := spelled[lower]; !again {
-			req.Entries = append(req.Entries, lower)
-		}
-		spelled[lower] = name
-	}
+	entries, spelled := entryNames(cmd.Names)
+	at := c.at(cmd.Mailbox) // of the server's: the connection's own account
+	req := &pb.GetMetadataRequest{Mailbox: at.name, Entries: entries, Depth: cmd.Depth, MaxSize: cmd.MaxSize}
 	resp, err := at.store.Metadata(ctx, req, true)
 	if err != nil {
 		return c.fail("GETMETADATA", err)
@@ -83,6 +76,20 @@ func (c *Conn) getMetadata(ctx context.Context, cmd wire.GetMetadata) error {
 		return c.ok("METADATA LONGENTRIES "+uitoa(longest), "GETMETADATA done")
 	}
 	return c.ok("", "GETMETADATA done")
+}
+
+// entryNames returns names of entries as they are stored, each once, and how the
+// client spells each.
+func entryNames(names []string) (entries []string, spelled map[string]string) {
+	spelled = make(map[string]string, len(names))
+	for _, name := range names {
+		lower := strings.ToLower(name)
+		if _, again := spelled[lower]; !again {
+			entries = append(entries, lower)
+		}
+		spelled[lower] = name
+	}
+	return entries, spelled
 }
 
 // entriesOf returns annotations as the client spells their names, and NIL for
@@ -169,15 +176,8 @@ func asked(req *pb.GetMetadataRequest, name string) bool {
 // listedMetadata reads the annotations that LIST is to return (RFC 9590) and
 // returns what tells those of a mailbox of l.
 func (c *Conn) listedMetadata(ctx context.Context, names []string, l *pb.ListMailboxesResponse) (func(*pb.MailboxInfo), error) {
-	spelled := make(map[string]string, len(names))
-	req := &pb.GetMetadataRequest{All: true}
-	for _, name := range names {
-		lower := strings.ToLower(name)
-		if _, again := spelled[lower]; !again {
-			req.Entries = append(req.Entries, lower)
-		}
-		spelled[lower] = name
-	}
+	entries, spelled := entryNames(names)
+	req := &pb.GetMetadataRequest{All: true, Entries: entries}
 	type key struct {
 		owner string
 		id    uint64

@@ -106,8 +106,6 @@ func other(id, wanted uint64) bool { return id != 0 && id != wanted }
 
 // compare returns what others have done between two listings.
 func compare(before, after *listing) difference {
-	// A name may have been gone for a look: whoever is told of no names must hear
-	// that another mailbox has it now.
 	d := difference{names: compareNames(before, after)}
 	byID := make(map[uint64]*boxState)
 	for i := range before.boxes {
@@ -124,6 +122,8 @@ func compare(before, after *listing) difference {
 		b := &after.boxes[i]
 		state := byID[b.id]
 		switch {
+		// A name may have been gone for a look: whoever is told of no names must hear
+		// that another mailbox has it now.
 		case other(was[b.name], b.id) || other(known[b.name], b.id) || was[b.name] == 0 && other(before.gone[b.name], b.id):
 			d.states = append(d.states, stateChange{at: i, before: boxState{uidNext: 1}, reborn: true})
 		case state == nil:

@@ -218,16 +218,6 @@ func (c *Conn) note(ctx context.Context, in Store, owner string, shared bool) er
 // sent to its account: nil, client.ErrNoMailbox or client.ErrNoPermission, or
 // another error of storage.
 func (c *Conn) mayInsert(ctx context.Context, at place) error {
-	acl, err := at.store.GetAcl(ctx, at.name)
-	if err != nil {
-		return err
-	}
-	have := imapnum.Rights(acl.GetInfo().GetRights())
-	switch {
-	case have.Has(imapnum.RightInsert):
-		return nil
-	case have.Has(imapnum.RightLookup):
-		return client.ErrNoPermission
-	}
-	return client.ErrNoMailbox
+	_, err := aclWith(ctx, at, imapnum.RightInsert)
+	return err
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/emersion/go-message/charset"
 
+	"github.com/quorumail/quorumail/imapfront/view"
 	"github.com/quorumail/quorumail/imapfront/wire"
 	"github.com/quorumail/quorumail/proto/imapnum"
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
@@ -162,13 +163,7 @@ func (t *translator) uids(set wire.NumSet, uid bool) *pb.SearchKey {
 	case uid:
 		uids = uidsOf(set, uint32(v.UIDs().Max()))
 	default:
-		var b imapnum.SetBuilder // within the view: what lies between is none of it
-		for _, r := range uidsOf(set, v.Count()).Ranges() {
-			if last := v.Count(); uint32(r.First) <= last {
-				b.AddRange(v.UID(imapnum.SeqNum(r.First)), v.UID(imapnum.SeqNum(min(uint32(r.Last), last))))
-			}
-		}
-		uids = b.Set()
+		uids = uidsAt(v, set) // within the view: what lies between is none of it
 	}
 	return &pb.SearchKey{Key: &pb.SearchKey_Uids{Uids: packed(uids)}}
 }
@@ -188,6 +183,19 @@ func uidsOf(set wire.NumSet, last uint32) imapnum.Set {
 		ranges = append(ranges, imapnum.Range{First: imapnum.UID(min(first, end)), Last: imapnum.UID(max(first, end))})
 	}
 	return imapnum.SetOfRanges(ranges)
+}
+
+// uidsAt returns the UIDs from and to the message sequence numbers of a set, as far
+// as a view has them. Between two neighbours there may be UIDs that it has not.
+func uidsAt(v *view.View, set wire.NumSet) imapnum.Set {
+	var b imapnum.SetBuilder
+	last := v.Count()
+	for _, r := range uidsOf(set, last).Ranges() {
+		if uint32(r.First) <= last {
+			b.AddRange(v.UID(imapnum.SeqNum(r.First)), v.UID(imapnum.SeqNum(min(uint32(r.Last), last))))
+		}
+	}
+	return b.Set()
 }
 
 func not(k *pb.SearchKey) *pb.SearchKey { return &pb.SearchKey{Key: &pb.SearchKey_Not{Not: k}} }

@@ -197,7 +197,7 @@ func (e *encoder) add(h header, n int, fill func([]byte)) location {
 	if h.kind == kindEntry {
 		w.active.live.Add(at.size())
 	}
-	if _, err := w.state.apply(h, payload); err != nil {
+	if err := w.state.apply(h, payload); err != nil {
 		// Group has looked before; it is a bug to come here.
 		e.s.log.Error("raft log: record out of place", "error", err)
 	}

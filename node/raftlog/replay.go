@@ -163,7 +163,7 @@ func (r *replayer) record(i int, seg *segment, h header, payload []byte, at int)
 		}
 		return r.compare(groups)
 	}
-	if _, err := state.apply(h, payload); err != nil {
+	if err := state.apply(h, payload); err != nil {
 		return err
 	}
 	l := r.at[h.group]

@@ -133,27 +133,26 @@ func (s stream) bounds(id uint32) streamState {
 	return streamState{}
 }
 
-// apply notes a record. For an entry it says whether one of that index was there
-// before.
-func (s stream) apply(h header, payload []byte) (again bool, err error) {
+// apply notes a record. An entry that its log has is one that is written again.
+func (s stream) apply(h header, payload []byte) error {
 	if h.kind == kindRemove {
 		delete(s, h.group)
-		return false, nil
+		return nil
 	}
 	g := s.group(h.group)
 	switch h.kind {
 	case kindEntry:
 		switch {
 		case h.index == 0:
-			return false, fmt.Errorf("group %d: entry 0: %w", h.group, errCorrupt)
+			return fmt.Errorf("group %d: entry 0: %w", h.group, errCorrupt)
 		case g.last == 0:
 			g.first, g.last = h.index, h.index
 		case h.index == g.last+1:
 			g.last++
 		case h.index >= g.first && h.index <= g.last:
-			return true, nil
+			return nil
 		default:
-			return false, fmt.Errorf("group %d: entry %d, log has %d to %d: %w", h.group, h.index, g.first, g.last, errCorrupt)
+			return fmt.Errorf("group %d: entry %d, log has %d to %d: %w", h.group, h.index, g.first, g.last, errCorrupt)
 		}
 	case kindTail:
 		if g.last = min(g.last, h.index-1); g.last < g.first {
@@ -166,9 +165,9 @@ func (s stream) apply(h header, payload []byte) (again bool, err error) {
 	case kindRestart:
 		g.first, g.last = 0, 0
 	case kindStable:
-		return false, applyValues(g.values, payload)
+		return applyValues(g.values, payload)
 	}
-	return false, nil
+	return nil
 }
 
 // equalValues compares stable values.

@@ -18,13 +18,9 @@ func (s *storeServer) GetFlags(ctx context.Context, req *pb.GetFlagsRequest) (*p
 		return nil, err
 	}
 	defer v.Close()
-	a, err := v.Account(req.GetRoute().GetAccount())
+	m, err := mailbox(v, req.GetRoute(), req.GetMailboxId(), "")
 	if err != nil {
-		return nil, readError("account", err)
-	}
-	m, err := a.MailboxByID(imapnum.MailboxID(req.GetMailboxId()))
-	if err != nil {
-		return nil, readError("mailbox", err)
+		return nil, err
 	}
 	if err := allow(m, req.GetRoute(), imapnum.RightRead); err != nil {
 		return nil, err
