@@ -52,18 +52,20 @@ func TestCompressBeneathTLS_RFC4978_3(t *testing.T) {
 	}
 }
 
+// compressActive ends COMPRESS's answer, after which all is compressed.
+const compressActive = "DEFLATE active\r\n"
+
 // inflated returns what a server has said, of which all after COMPRESS's answer is
 // compressed.
 func inflated(t testing.TB, said string) string {
 	t.Helper()
-	const answer = "DEFLATE active\r\n"
-	head, rest, found := strings.Cut(said, answer)
+	head, rest, found := strings.Cut(said, compressActive)
 	if !found {
 		t.Fatalf("no COMPRESS: %.500q", said)
 	}
 	// The connection ends where it ends.
 	text, _ := io.ReadAll(flate.NewReader(strings.NewReader(rest)))
-	return head + answer + string(text)
+	return head + compressActive + string(text)
 }
 
 func deflated(t testing.TB, text string) string {
@@ -87,16 +89,23 @@ func compressedTalk(t testing.TB, addr, send string) string {
 	}
 	defer func() { _ = c.Close() }() // it has been read to its end
 	_, _ = io.WriteString(c, "a login alice@example.org secret\r\nb compress deflate\r\n")
-	var said strings.Builder
-	for buf := make([]byte, 1); !strings.Contains(said.String(), "DEFLATE active\r\n"); {
-		if _, err := c.Read(buf); err != nil {
-			t.Fatalf("%q: %v", said.String(), err)
-		}
-		said.Write(buf)
-	}
+	said := readUntil(t, c, compressActive)
 	go func() { _, _ = io.WriteString(c, send) }()
 	rest, _ := io.ReadAll(c) // the server closes
-	return inflated(t, said.String()+string(rest))
+	return inflated(t, said+string(rest))
+}
+
+// readUntil reads no octet further than what is said until it ends in end.
+func readUntil(t testing.TB, r io.Reader, end string) string {
+	t.Helper()
+	var said []byte
+	for buf := make([]byte, 1); !bytes.HasSuffix(said, []byte(end)); {
+		if _, err := io.ReadFull(r, buf); err != nil {
+			t.Fatalf("%q: %v", said, err)
+		}
+		said = append(said, buf...)
+	}
+	return string(said)
 }
 
 // RFC 4978, 3: what is not compressed after COMPRESS ends the connection, with a
