@@ -63,7 +63,8 @@ func (c *Conn) fetch(ctx context.Context, cmd wire.Fetch) error {
 	if err := c.markSeen(ctx, p, set); err != nil {
 		return c.boxFailed("FETCH", err)
 	}
-	if p.onlyFlags(set) {
+	// What is pending is to be told with its mod-sequence, which is in the records.
+	if p.onlyFlags(set) && !(c.condstore && !c.box.view.PendingFlags().Intersect(set).Empty()) {
 		if set, err = c.fetchFlags(ctx, cmd, set); err != nil {
 			return c.boxFailed("FETCH", err)
 		}
@@ -261,7 +262,8 @@ func (f *fetcher) take(r *pb.FetchResponse) error {
 func (f *fetcher) items() error {
 	c, s := f.c, f.msg.GetState()
 	uid := imapnum.UID(s.GetUid())
-	if pending := c.box.view.Drop(uid); pending != nil {
+	pending := c.box.view.Drop(uid)
+	if pending != nil {
 		// What is printed here is at least as new, if it has the flags in it.
 		if pending.GetModSeq() > s.GetModSeq() {
 			s = pending
@@ -290,7 +292,11 @@ func (f *fetcher) items() error {
 	if f.p.seen.Contains(uid) && c.condstore && !f.p.uid && !c.uidonly {
 		f.name("UID").Raw(uint32(uid)) // RFC 7162, 3.2.4
 	}
-	if (f.p.modSeq || f.p.seen.Contains(uid) && c.condstore) && !f.asked("MODSEQ") {
+	// A change that the response is the first to tell of, the command's own or
+	// another session's, comes with its mod-sequence (RFC 7162, 3.1): it is not told
+	// again.
+	news := f.p.seen.Contains(uid) || pending != nil && f.p.flags
+	if (f.p.modSeq || news && c.condstore) && !f.asked("MODSEQ") {
 		f.sep()
 		f.c.modSeq(s.GetModSeq())
 	}
