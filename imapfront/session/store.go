@@ -56,7 +56,13 @@ func (c *Conn) storeFlags(ctx context.Context, cmd wire.Store) error {
 	if err := c.tellLeft(ctx, left); err != nil {
 		return c.boxFailed("STORE", err)
 	}
+	// All are gone, and the client cannot be told so yet: without a FETCH response it
+	// would not learn that nothing was done (RFC 5530, 3).
+	nothing := !cmd.UID && !cmd.Silent && left.Empty() && !set.Empty() && set.Subtract(c.box.view.Gone()).Empty()
 	c.tell(mayExpunge(cmd.UID))
+	if nothing {
+		return c.no("EXPUNGEISSUED", "the messages have been expunged")
+	}
 	if left.Empty() {
 		return c.done("STORE done")
 	}
