@@ -262,6 +262,9 @@ func (f *fetcher) take(r *pb.FetchResponse) error {
 func (f *fetcher) items() error {
 	c, s := f.c, f.msg.GetState()
 	uid := imapnum.UID(s.GetUid())
+	if kept := c.box.view.Kept(uid); kept != nil {
+		s = kept
+	}
 	pending := c.box.view.Drop(uid)
 	if pending != nil {
 		// What is printed here is at least as new, if it has the flags in it.

@@ -56,13 +56,10 @@ func (c *Conn) storeFlags(ctx context.Context, cmd wire.Store) error {
 	if err := c.tellLeft(ctx, left); err != nil {
 		return c.boxFailed("STORE", err)
 	}
-	// All are gone, and the client cannot be told so yet: without a FETCH response it
-	// would not learn that nothing was done (RFC 5530, 3).
-	nothing := !cmd.UID && !cmd.Silent && left.Empty() && !set.Empty() && set.Subtract(c.box.view.Gone()).Empty()
-	c.tell(mayExpunge(cmd.UID))
-	if nothing {
-		return c.no("EXPUNGEISSUED", "the messages have been expunged")
+	if err := c.storeGone(ctx, cmd, set); err != nil {
+		return c.boxFailed("STORE", err)
 	}
+	c.tell(mayExpunge(cmd.UID))
 	if left.Empty() {
 		return c.done("STORE done")
 	}
@@ -106,6 +103,16 @@ func (c *Conn) beginStored(cmd wire.Store, uid imapnum.UID) *wire.Writer {
 	return c.beginFetch(uid)
 }
 
+// tellStoredFlags tells a message's flags in response to STORE.
+func (c *Conn) tellStoredFlags(cmd wire.Store, s *pb.MessageState) {
+	c.beginStored(cmd, imapnum.UID(s.GetUid())).Raw("FLAGS ").Flags(c.flagNames(s))
+	if c.condstore {
+		c.w.Raw(" ")
+		c.modSeq(s.GetModSeq())
+	}
+	c.w.Raw(")").CRLF()
+}
+
 // tellStored tells what the client's own STORE has done: the flags of each
 // message, whether or not they changed.
 func (c *Conn) tellStored(ctx context.Context, cmd wire.Store, done, untold imapnum.Set, res *pb.Result) error {
@@ -115,14 +122,7 @@ func (c *Conn) tellStored(ctx context.Context, cmd wire.Store, done, untold imap
 	if cmd.Silent {
 		return c.tellSilent(ctx, cmd, done, untold, res)
 	}
-	tell := func(s *pb.MessageState) {
-		c.beginStored(cmd, imapnum.UID(s.GetUid())).Raw("FLAGS ").Flags(c.flagNames(s))
-		if c.condstore {
-			c.w.Raw(" ")
-			c.modSeq(s.GetModSeq())
-		}
-		c.w.Raw(")").CRLF()
-	}
+	tell := func(s *pb.MessageState) { c.tellStoredFlags(cmd, s) }
 	if done.Equal(unpacked(res.GetUids())) {
 		for uid := range done.All() {
 			if s := v.Drop(uid); s != nil {

@@ -39,6 +39,8 @@ type View struct {
 	gone  imapnum.Set // told of, and expunged since
 	fresh imapnum.Set // not told of yet
 	flags map[imapnum.UID]*pb.MessageState
+	// kept are states of gone messages, as the session has made them since.
+	kept map[imapnum.UID]*pb.MessageState
 	// withheld: flags above told have been left out.
 	withheld bool
 }
@@ -160,6 +162,22 @@ func (v *View) PendingFlags() imapnum.Set {
 // not know yet.
 func (v *View) Gone() imapnum.Set { return v.gone }
 
+// Keep notes the state of a message that is gone, as the session itself has made
+// it: nobody else sees it.
+func (v *View) Keep(s *pb.MessageState) {
+	uid := imapnum.UID(s.GetUid())
+	if !v.gone.Contains(uid) {
+		return
+	}
+	if v.kept == nil {
+		v.kept = make(map[imapnum.UID]*pb.MessageState)
+	}
+	v.kept[uid] = s
+}
+
+// Kept returns what Keep has noted of a message, nil if nothing.
+func (v *View) Kept(uid imapnum.UID) *pb.MessageState { return v.kept[uid] }
+
 // TellExpunges removes the expunged messages from the view and returns their
 // UIDs, and their sequence numbers as EXPUNGE tells them: each in the numbering
 // that the ones before it have left.
@@ -185,6 +203,11 @@ func (v *View) TellExpungesOf(some imapnum.Set) (uids imapnum.Set, seqs []imapnu
 	}
 	v.setUIDs(v.uids.Subtract(uids))
 	v.gone = v.gone.Subtract(uids)
+	for uid := range v.kept {
+		if uids.Contains(uid) {
+			delete(v.kept, uid)
+		}
+	}
 	v.settle()
 	return uids, seqs
 }

@@ -56,6 +56,20 @@ func TestToldWaitsForExpunges_RFC7162_3_2_4(t *testing.T) {
 	}
 }
 
+// What a session has made of a message that is gone is known until it is told so.
+func TestKeep(t *testing.T) {
+	v := New(imapnum.SetOfRange(1, 3), 1)
+	v.Take(nil, imapnum.SetOf(2), 2)
+	v.Keep(&pb.MessageState{Uid: 2, SystemFlags: 1})
+	v.Keep(&pb.MessageState{Uid: 3, SystemFlags: 1}) // is there
+	if v.Kept(2).GetSystemFlags() != 1 || v.Kept(3) != nil || v.Pending(false) {
+		t.Errorf("kept %v and %v", v.Kept(2), v.Kept(3))
+	}
+	if v.TellExpunges(); v.Kept(2) != nil {
+		t.Error("kept for ever")
+	}
+}
+
 // A client that applies what it is told, by sequence numbers alone, always has
 // the view's messages; and all of the mailbox's after everything is told.
 func TestClientFollows(t *testing.T) {

@@ -1,0 +1,89 @@
+package session
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/emersion/go-imap/v2"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/quorumail/quorumail/imapfront/wire"
+	"github.com/quorumail/quorumail/proto/imapnum"
+	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
+)
+
+// storeGone is STORE by message sequence number of messages that another session
+// has expunged, which this one cannot be told of before its next command (RFC 9051,
+// 7.5.1). To everyone else it is as if the STORE had come just before the expunge;
+// this session is told the flags that it has set, and sees them as long as it sees
+// the messages. Nothing of it is stored.
+//
+// A session with CONDSTORE is told no flags: there is no mod-sequence that they
+// could have (RFC 7162, 3.1). [EXPUNGEISSUED] says that something is missing.
+func (c *Conn) storeGone(ctx context.Context, cmd wire.Store, set imapnum.Set) error {
+	v := c.box.view
+	gone := set.Intersect(v.Gone())
+	all := imapnum.RightSeen | imapnum.RightWrite | imapnum.RightDeleted
+	if cmd.UID || c.condstore || gone.Empty() || !c.box.rights.Has(all) {
+		return nil
+	}
+	system, keywords, ok := c.flagNumbers(cmd.Flags)
+	if !ok && cmd.Op != imap.StoreFlagsDel {
+		return nil // the mailbox has no such keyword, and gets it only for a message
+	}
+	req := &pb.FetchRequest{MailboxId: c.box.id, Uids: packed(gone), IncludeExpunged: true}
+	return c.box.store.Fetch(ctx, req, func(r *pb.FetchResponse) error {
+		was := r.GetMessage().GetState()
+		if was == nil || !gone.Contains(imapnum.UID(was.GetUid())) {
+			return nil
+		}
+		if kept := v.Kept(imapnum.UID(was.GetUid())); kept != nil {
+			was = kept
+		}
+		s := changed(was, cmd.Op, system, keywords)
+		v.Keep(s)
+		if !cmd.Silent {
+			c.tellStoredFlags(cmd, s)
+		}
+		return c.w.Err()
+	})
+}
+
+// flagNumbers returns flags as the mailbox's messages have them, and false if it
+// does not have one of the keywords.
+func (c *Conn) flagNumbers(names []string) (system imapnum.SystemFlags, keywords []uint32, ok bool) {
+	ok = true
+	for _, name := range names {
+		if bit, is := imapnum.ParseSystemFlag(name); is {
+			system |= bit
+			continue
+		}
+		k := slices.IndexFunc(c.box.keywords, func(have string) bool { return strings.EqualFold(have, name) })
+		if k < 0 {
+			ok = false
+			continue
+		}
+		keywords = append(keywords, uint32(k))
+	}
+	slices.Sort(keywords)
+	return system, slices.Compact(keywords), ok
+}
+
+// changed returns what a STORE makes of a message's flags.
+func changed(was *pb.MessageState, op imap.StoreFlagsOp, system imapnum.SystemFlags, keywords []uint32) *pb.MessageState {
+	s := proto.CloneOf(was)
+	switch op {
+	case imap.StoreFlagsAdd:
+		s.SystemFlags |= uint32(system)
+		s.Keywords = append(s.Keywords, keywords...)
+		slices.Sort(s.Keywords)
+		s.Keywords = slices.Compact(s.Keywords)
+	case imap.StoreFlagsDel:
+		s.SystemFlags &^= uint32(system)
+		s.Keywords = slices.DeleteFunc(s.Keywords, func(k uint32) bool { return slices.Contains(keywords, k) })
+	default:
+		s.SystemFlags, s.Keywords = uint32(system), keywords
+	}
+	return s
+}
