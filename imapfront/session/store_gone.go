@@ -19,13 +19,15 @@ import (
 // this session is told the flags that it has set, and sees them as long as it sees
 // the messages. Nothing of it is stored.
 //
-// A session with CONDSTORE is told no flags: there is no mod-sequence that they
-// could have (RFC 7162, 3.1). [EXPUNGEISSUED] says that something is missing.
+// The mod-sequence is the mailbox's, as far as the session knows it: above what the
+// message had, and above the HIGHESTMODSEQ that the client is told to keep until it
+// is told of the expunge (RFC 7162, 3.1 and 6). A conditional STORE passes over such
+// messages.
 func (c *Conn) storeGone(ctx context.Context, cmd wire.Store, set imapnum.Set) error {
 	v := c.box.view
 	gone := set.Intersect(v.Gone())
 	all := imapnum.RightSeen | imapnum.RightWrite | imapnum.RightDeleted
-	if cmd.UID || c.condstore || gone.Empty() || !c.box.rights.Has(all) {
+	if cmd.UID || cmd.UnchangedSince != nil || gone.Empty() || !c.box.rights.Has(all) {
 		return nil
 	}
 	system, keywords, ok := c.flagNumbers(cmd.Flags)
@@ -42,6 +44,7 @@ func (c *Conn) storeGone(ctx context.Context, cmd wire.Store, set imapnum.Set) e
 			was = kept
 		}
 		s := changed(was, cmd.Op, system, keywords)
+		s.ModSeq = max(s.ModSeq, uint64(v.Taken()))
 		v.Keep(s)
 		if !cmd.Silent {
 			c.tellStoredFlags(cmd, s)
