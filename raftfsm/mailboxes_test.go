@@ -84,7 +84,7 @@ func TestCanonName_RFC9051_5_1(t *testing.T) {
 	for name, want := range map[string]string{
 		"inbox": "INBOX", "iNbOx/Foo": "INBOX/Foo", "inboxes": "inboxes", "a/inbox": "a/inbox", "a b%*&": "a b%*&",
 		"a\u0308": "ä", "": "", "/": "", "a/": "", "/a": "", "a//b": "", "a\x00": "", "a\nb": "", "a\u0085": "",
-		"a\u2028": "", "\xff": "", deep: "", deep[2:]: deep[2:],
+		"a\u2028": "", "a\u2029": "", "a\x7f": "", "\xff": "", deep: "", deep[2:]: deep[2:],
 	} {
 		got, ok := canonName(name)
 		if got != want || ok != (want != "") {

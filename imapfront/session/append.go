@@ -157,19 +157,25 @@ func (c *Conn) receive(ctx context.Context, store Store, msg wire.AppendMessage,
 
 // read reads a message in one of its forms.
 func (c *Conn) read(ctx context.Context, store Store, msg wire.AppendMessage, opts message.Options) (*pb.AppendMessage, error) {
+	checked := func(r io.Reader) io.Reader {
+		if c.utf8 {
+			return r
+		}
+		return &asciiHeader{r: r}
+	}
 	if msg.Catenate {
 		k := &catenation{c: c, ctx: ctx, left: uint64(c.cfg.Limits.Append)}
 		defer k.close()
-		return message.Read(ctx, k, store, opts)
+		return message.Read(ctx, checked(k), store, opts)
 	}
 	body, err := c.r.LiteralBody()
 	if err != nil {
 		return nil, connError{err}
 	}
 	if msg.Literal.Binary {
-		return c.readBinary(ctx, &renewing{body, c}, store, opts)
+		return c.readBinary(ctx, checked(&renewing{body, c}), store, opts)
 	}
-	return message.Read(ctx, &renewing{body, c}, store, opts)
+	return message.Read(ctx, checked(&renewing{body, c}), store, opts)
 }
 
 // notReceived answers a command for why a message was not received, after what is
@@ -191,6 +197,8 @@ func (c *Conn) notReceived(err error) error {
 		return c.no(wire.BadURL(badURL.url), err.Error()) // RFC 4469, 4.1
 	case errors.Is(err, errTooBig):
 		return c.no("TOOBIG", err.Error()) // RFC 4469, 4.2
+	case errors.Is(err, errHeaderOctets):
+		return c.no("", err.Error()) // RFC 6855, 4
 	case errors.Is(err, errTooManyParts):
 		return c.no("LIMIT", err.Error())
 	case errors.Is(err, message.ErrNUL):

@@ -90,9 +90,11 @@ type Conn struct {
 	notify      *notify // nil until NOTIFY is first used
 	tag         string  // of the command under way
 
-	condstore, qresync, rev2, utf8, uidonly bool
-	errors                                  int  // bad commands in a row
-	idling                                  bool // in IDLE
+	condstore, qresync, rev2, uidonly bool
+	utf8Accept                        bool // UTF8=ACCEPT has been enabled
+	utf8                              bool // that or IMAP4rev2, which both bring UTF-8
+	errors                            int  // bad commands in a row
+	idling                            bool // in IDLE
 }
 
 // New returns a connection over c; secure if it is TLS already.

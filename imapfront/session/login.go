@@ -129,7 +129,7 @@ func (c *Conn) unauthenticate() error {
 	c.endNotify()
 	c.disableMetadata()
 	c.state, c.store, c.owners = notAuthenticated, nil, nil
-	c.condstore, c.qresync, c.rev2, c.uidonly = false, false, false, false
+	c.condstore, c.qresync, c.rev2, c.utf8Accept, c.uidonly = false, false, false, false, false
 	c.setUTF8(false)
 	if err := c.ok("", "UNAUTHENTICATE done"); err != nil {
 		return err
@@ -179,9 +179,7 @@ func (c *Conn) enable(ctx context.Context, cmd wire.Enable) error {
 			turnOn(&c.rev2, "IMAP4rev2")
 			c.setUTF8(true)
 		case "UTF8=ACCEPT":
-			if !c.utf8 || c.rev2 {
-				enabled = append(enabled, name)
-			}
+			turnOn(&c.utf8Accept, name)
 			c.setUTF8(true)
 		}
 	}

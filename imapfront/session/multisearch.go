@@ -33,6 +33,8 @@ func (c *Conn) esearch(ctx context.Context, cmd wire.ESearch) error {
 		return c.wrongState("select a mailbox first")
 	case cmd.Search.Return.Save && !alone:
 		return c.bad("", "SAVE is for a search of the selected mailbox alone")
+	case c.charsetClashes(cmd.Search):
+		return c.bad("", charsetClash)
 	case alone:
 		return c.searchSelected(ctx, cmd.Search, true)
 	}

@@ -23,6 +23,9 @@ func (c *Conn) search(ctx context.Context, cmd wire.Search) error {
 
 // searchSelected does so, also as the ESEARCH command (RFC 7377).
 func (c *Conn) searchSelected(ctx context.Context, cmd wire.Search, esearch bool) error {
+	if c.charsetClashes(cmd) {
+		return c.bad("", charsetClash)
+	}
 	ret := cmd.Return
 	req, err := c.criteria(ctx, "SEARCH", cmd.Charset, cmd.Key, ret)
 	if req == nil {
@@ -48,6 +51,12 @@ func (c *Conn) searchSelected(ctx context.Context, cmd wire.Search, esearch bool
 	c.tell(mayExpunge(cmd.UID && !keyNamesNumbers(cmd.Key))) // RFC 7162, 3.2.10.2
 	return c.done("SEARCH done")
 }
+
+const charsetClash = "strings are UTF-8 once UTF8=ACCEPT is enabled, and have no CHARSET"
+
+// charsetClashes reports whether a SEARCH names a charset though the client has
+// said that all its strings are UTF-8 (RFC 6855, 3).
+func (c *Conn) charsetClashes(cmd wire.Search) bool { return c.utf8Accept && cmd.Charset != "" }
 
 // criteria brings the view up to date and translates what SEARCH, SORT and THREAD
 // look for in it. The request is nil if the command has been answered.
