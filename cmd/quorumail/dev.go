@@ -25,6 +25,11 @@ import (
 // elections, accounts.
 const devStart = 2 * time.Minute
 
+// devLogCache is how many octets of log entries each of the three nodes keeps in
+// memory. They are in one process, and nothing that was cut off needs the older
+// ones.
+const devLogCache = 8 << 20
+
 // devUser is an account that dev creates.
 type devUser struct{ name, password string }
 
@@ -179,7 +184,7 @@ func openDevNodes(ctx context.Context, dir *devDir, log *slog.Logger) ([]*node.N
 	for _, id := range ids {
 		n, err := node.Open(ctx, node.Config{
 			ID: id, DataDir: filepath.Join(dir.path, id), Listener: listeners[id],
-			Peers: maps.Clone(dir.state.Nodes), Log: log,
+			Peers: maps.Clone(dir.state.Nodes), Log: log, LogCache: devLogCache,
 		})
 		if err != nil {
 			closeAll(listeners)

@@ -99,7 +99,7 @@ func (c *Conn) list(ctx context.Context, cmd wire.List) error {
 		}
 	}
 	for _, e := range listed(cmd, hierarchy(l)) {
-		c.w.Raw("* LIST ").Flags(attributes(cmd, e)).Raw(` "/" `).Mailbox(e.name)
+		c.beginList(cmd, e)
 		if cmd.Select.RecursiveMatch && e.kin {
 			c.w.Raw(` ("CHILDINFO" (`, criteria(cmd.Select), "))")
 		}
@@ -120,6 +120,11 @@ func (c *Conn) list(ctx context.Context, cmd wire.List) error {
 		}
 	}
 	return c.ok("", name+" done")
+}
+
+// beginList begins the LIST response of a name.
+func (c *Conn) beginList(cmd wire.List, e *entry) {
+	c.w.Raw("* LIST ").Flags(attributes(cmd, e)).Raw(` "/" `).Mailbox(e.name)
 }
 
 // matches reports whether a name is of one of the patterns, each taken behind

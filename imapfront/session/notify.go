@@ -203,7 +203,7 @@ func (n *notify) lookAgain(after time.Duration, wake func()) {
 // afterCommand tells what the command that has just been answered held back.
 func (c *Conn) afterCommand(ctx context.Context) error {
 	n := c.notify
-	if n == nil || c.box == nil {
+	if n == nil || c.state != selected { // nothing comes after LOGOUT's answer
 		return nil
 	}
 	if n.selected.messages && !n.selected.delayed {

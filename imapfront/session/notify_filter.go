@@ -26,7 +26,7 @@ type notifyGroup struct {
 	rank int
 
 	subscribed bool            // only what is subscribed to
-	names      map[string]bool // nil: all mailboxes
+	names      map[string]bool // nil: all of the user's own
 	below      bool            // and all below them
 }
 
@@ -73,7 +73,9 @@ func (g *notifyGroup) matches(name string, subscribed bool) bool {
 	switch {
 	case g.subscribed:
 		return subscribed
-	case g.names == nil || g.names[name]:
+	case g.names == nil: // PERSONAL and INBOXES (RFC 5465, 6.2 and 6.3)
+		return !strings.HasPrefix(name, othersPrefix)
+	case g.names[name]:
 		return true
 	case !g.below:
 		return false

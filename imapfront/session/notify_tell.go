@@ -2,6 +2,8 @@ package session
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"github.com/quorumail/quorumail/imapfront/wire"
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
@@ -25,14 +27,14 @@ func (c *Conn) look(ctx context.Context) error {
 	now.remember(&before)
 	a.known, a.own = now, 0
 	if !own {
-		c.tellDifference(list, &before, &now, compare(&before, &now))
+		c.tellDifference(ctx, list, &before, &now, compare(&before, &now))
 	}
 	return nil
 }
 
 // tellDifference tells what the client wants to know of what has happened: names
 // first, so that it knows what the rest is about.
-func (c *Conn) tellDifference(list *pb.ListMailboxesResponse, before, now *listing, d difference) {
+func (c *Conn) tellDifference(ctx context.Context, list *pb.ListMailboxesResponse, before, now *listing, d difference) {
 	n := c.notify
 	names := n.namesToTell(before, now, d)
 	type status struct {
@@ -42,7 +44,7 @@ func (c *Conn) tellDifference(list *pb.ListMailboxesResponse, before, now *listi
 	var statuses []status
 	for _, s := range d.states {
 		info := list.GetMailboxes()[s.at]
-		if c.box != nil && c.box.id == info.GetId() && c.box.store.Account() == c.store.Account() {
+		if c.selects(place{store: c.store}, info.GetId()) {
 			continue // its messages are for the other group
 		}
 		want := n.of(info.GetName(), now.subscribed(info.GetName()))
@@ -54,7 +56,7 @@ func (c *Conn) tellDifference(list *pb.ListMailboxesResponse, before, now *listi
 		c.overflow()
 		return
 	}
-	c.tellNames(list, names)
+	c.tellNames(ctx, list, names)
 	for _, s := range statuses {
 		c.statusLine(s.info, s.items)
 	}
@@ -82,10 +84,25 @@ func (n *notify) namesToTell(before, now *listing, d difference) []nameChange {
 	return names
 }
 
-// tellNames lists names as they are now, accurately (RFC 5465, 5.4 and 5.5).
-func (c *Conn) tellNames(list *pb.ListMailboxesResponse, names []nameChange) {
+// tellNames lists names as they are now, accurately (RFC 5465, 5.4 and 5.5): a
+// subscription can be to another user's mailbox.
+func (c *Conn) tellNames(ctx context.Context, list *pb.ListMailboxesResponse, names []nameChange) {
 	if len(names) == 0 {
 		return
+	}
+	cmd := wire.List{Extended: true, Return: wire.ListReturn{Subscribed: true}}
+	for _, change := range names {
+		if strings.HasPrefix(change.name, othersPrefix) {
+			cmd.Patterns = append(cmd.Patterns, change.name)
+		}
+	}
+	if len(cmd.Patterns) > 0 {
+		list = &pb.ListMailboxesResponse{Mailboxes: slices.Clone(list.GetMailboxes()), Subscriptions: list.GetSubscriptions()}
+		if err := c.withOthers(ctx, cmd, list); err != nil {
+			// They would be told to be gone.
+			c.log.Warn("notify: names of other users are not told", "error", err)
+			names = slices.DeleteFunc(names, func(n nameChange) bool { return strings.HasPrefix(n.name, othersPrefix) })
+		}
 	}
 	entries := make(map[string]*entry)
 	for _, e := range hierarchy(list) {
@@ -96,8 +113,7 @@ func (c *Conn) tellNames(list *pb.ListMailboxesResponse, names []nameChange) {
 		if e == nil {
 			e = &entry{name: change.name}
 		}
-		attrs := attributes(wire.List{Extended: true, Return: wire.ListReturn{Subscribed: true}}, e)
-		c.w.Raw("* LIST ").Flags(attrs).Raw(` "/" `).Mailbox(e.name)
+		c.beginList(cmd, e)
 		if change.old != "" {
 			c.w.Raw(` ("OLDNAME" (`).Mailbox(change.old).Raw("))")
 		}
@@ -142,7 +158,7 @@ func statusItems(want events, change stateChange, now boxState, condstore bool) 
 func (c *Conn) tellStatuses(list *pb.ListMailboxesResponse) {
 	n := c.notify
 	for _, info := range list.GetMailboxes() {
-		if c.box != nil && c.box.id == info.GetId() && c.box.store.Account() == c.store.Account() {
+		if c.selects(place{store: c.store}, info.GetId()) {
 			continue
 		}
 		want := n.of(info.GetName(), n.account.known.subscribed(info.GetName()))
