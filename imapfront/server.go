@@ -42,6 +42,9 @@ type Config struct {
 	// LoginTimeout: default 60 s. IdleTimeout: default 31 minutes (RFC 9051, 5.4
 	// wants 30 at least). WriteTimeout: default 5 minutes.
 	LoginTimeout, IdleTimeout, WriteTimeout time.Duration
+	// ProgressEvery is how often a client that waits for a search is told that it is
+	// under way (RFC 9585); default 10 s.
+	ProgressEvery time.Duration
 	// SpoolDir is where large messages are kept that may have to be read again, while
 	// they arrive; default: that of the system.
 	SpoolDir string
@@ -105,6 +108,7 @@ func New(cfg Config) (*Server, error) {
 	setDefault(&cfg.LoginTimeout, time.Minute)
 	setDefault(&cfg.IdleTimeout, 31*time.Minute)
 	setDefault(&cfg.WriteTimeout, 5*time.Minute)
+	setDefault(&cfg.ProgressEvery, 10*time.Second)
 	if cfg.MaxNotices == 0 {
 		cfg.MaxNotices = 5000
 	}
@@ -114,7 +118,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{cfg: cfg, sess: session.Config{
 		Storage:  func(account, actor string) session.Store { return cfg.Client.SessionFor(account, actor) },
 		Verifier: auth.New(), TLS: cfg.TLS, Limits: cfg.Limits,
-		LoginTimeout: cfg.LoginTimeout, IdleTimeout: cfg.IdleTimeout, WriteTimeout: cfg.WriteTimeout,
+		LoginTimeout: cfg.LoginTimeout, IdleTimeout: cfg.IdleTimeout, WriteTimeout: cfg.WriteTimeout, ProgressEvery: cfg.ProgressEvery,
 		SpoolDir: cfg.SpoolDir, MaxNotices: cfg.MaxNotices, Log: cfg.Log, Version: cfg.Version, Metadata: serverMetadata(cfg), Admins: admins,
 	}}
 	s.mu.listeners = make(map[net.Listener]struct{})

@@ -33,6 +33,9 @@ type Config struct {
 	// SpoolDir is where large messages are kept that may have to be read again;
 	// empty: that of the system.
 	SpoolDir string
+	// ProgressEvery is how often a client that waits for a search is told that it is
+	// under way (RFC 9585).
+	ProgressEvery time.Duration
 	// MaxNotices is how many responses NOTIFY may cause at once before it is given
 	// up (RFC 5465, 5.8).
 	MaxNotices int

@@ -55,11 +55,13 @@ func (c *Conn) esearch(ctx context.Context, cmd wire.ESearch) error {
 	if err != nil {
 		return c.fail("ESEARCH", err)
 	}
-	for _, target := range targets {
+	p := &progress{c: c, total: len(targets)}
+	for i, target := range targets {
+		p.done = i
 		if target.selected {
-			err = c.esearchSelected(ctx, cmd.Search)
+			err = c.esearchSelected(ctx, cmd.Search, p)
 		} else {
-			err = c.esearchOther(ctx, cmd.Search, decode, target)
+			err = c.esearchOther(ctx, cmd.Search, decode, target, p)
 		}
 		switch {
 		case errors.Is(err, errAnswered):
@@ -217,13 +219,15 @@ func (f filters) match(e *entry) bool {
 }
 
 // esearchSelected searches the selected mailbox, as one of several.
-func (c *Conn) esearchSelected(ctx context.Context, cmd wire.Search) error {
+func (c *Conn) esearchSelected(ctx context.Context, cmd wire.Search, p *progress) error {
 	req, err := c.criteria(ctx, "ESEARCH", cmd.Charset, cmd.Key, cmd.Return)
 	if req == nil {
 		return cmp.Or(err, errAnswered)
 	}
 	wantsAny(req)
-	res, err := c.box.store.Search(ctx, req)
+	searching, end := p.begin(ctx)
+	res, err := c.box.store.Search(searching, req)
+	end()
 	if err != nil {
 		return err
 	}
@@ -233,7 +237,7 @@ func (c *Conn) esearchSelected(ctx context.Context, cmd wire.Search) error {
 
 // esearchOther searches a mailbox that is not selected. Message sequence numbers
 // are those that it has now; the saved result is of none of its messages.
-func (c *Conn) esearchOther(ctx context.Context, cmd wire.Search, decode func(string) (string, bool), in target) error {
+func (c *Conn) esearchOther(ctx context.Context, cmd wire.Search, decode func(string) (string, bool), in target, p *progress) error {
 	if in.info.GetExists() == 0 {
 		return nil
 	}
@@ -247,7 +251,9 @@ func (c *Conn) esearchOther(ctx context.Context, cmd wire.Search, decode func(st
 	}
 	req := &pb.SearchRequest{MailboxId: in.info.GetId(), Key: t.key(cmd.Key), Part: partOf(cmd.Return)}
 	wantsAny(req)
-	res, err := in.at.store.Search(ctx, req)
+	searching, end := p.begin(ctx)
+	res, err := in.at.store.Search(searching, req)
+	end()
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,9 @@ func (c *Conn) searchSelected(ctx context.Context, cmd wire.Search, esearch bool
 	if esearch {
 		wantsAny(req)
 	}
-	res, err := c.box.store.Search(ctx, req)
+	searching, end := (&progress{c: c}).begin(ctx)
+	res, err := c.box.store.Search(searching, req)
+	end()
 	if err != nil {
 		c.unsave(ret)
 		return c.boxFailed("SEARCH", err)

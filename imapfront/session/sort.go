@@ -25,7 +25,9 @@ func (c *Conn) sort(ctx context.Context, cmd wire.Sort) error {
 	for _, k := range cmd.Keys {
 		sortReq.Keys = append(sortReq.Keys, &pb.SortKey{Field: sortFields[k.Name], Reverse: k.Reverse})
 	}
-	res, err := c.box.store.Sort(ctx, sortReq)
+	sorting, end := (&progress{c: c}).begin(ctx)
+	res, err := c.box.store.Sort(sorting, sortReq)
+	end()
 	if err != nil {
 		c.unsave(cmd.Return)
 		return c.boxFailed("SORT", err)

@@ -23,7 +23,9 @@ func (c *Conn) thread(ctx context.Context, cmd wire.Thread) error {
 	if req == nil {
 		return err
 	}
-	res, err := c.box.store.Thread(ctx, &pb.ThreadRequest{Search: req, Algorithm: algorithm})
+	threading, end := (&progress{c: c}).begin(ctx)
+	res, err := c.box.store.Thread(threading, &pb.ThreadRequest{Search: req, Algorithm: algorithm})
+	end()
 	if err != nil {
 		return c.boxFailed("THREAD", err)
 	}
