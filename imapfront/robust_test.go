@@ -137,10 +137,55 @@ func TestStartTLS_RFC9051_6_2_1(t *testing.T) {
 	_, _ = io.WriteString(c, "b starttls\r\n")
 	expect(r, "b OK")
 	tc := tls.Client(c, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // the test's own certificate
-	_, _ = io.WriteString(tc, "c login alice@example.org secret\r\n")
-	expect(bufio.NewReader(tc), "c OK")
+	tr := bufio.NewReader(tc)
+	_, _ = io.WriteString(tc, "c capability\r\n")
+	if line, err := tr.ReadString('\n'); err != nil || strings.Contains(line, "STARTTLS") || !strings.Contains(line, "AUTH=PLAIN") {
+		t.Errorf("over TLS: %q, %v", line, err)
+	}
+	_, _ = io.WriteString(tc, "d starttls\r\n")
+	expect(tr, "d BAD")
+	_, _ = io.WriteString(tc, "e login alice@example.org secret\r\n")
+	expect(tr, "e OK")
 
 	if got := talk(t, addr, "b starttls\r\nc login alice@example.org secret\r\n"); strings.Contains(got, "c OK") {
 		t.Errorf("a command before the handshake was done: %q", got)
 	}
+
+	addr, _ = front(t, cluster, func(cfg *imapfront.Config) {
+		cfg.TLS, cfg.Implicit = &tls.Config{Certificates: []tls.Certificate{cert}}, true
+	})
+	ic, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // the test's own certificate
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = ic.Close() }() // it has been read
+	_, _ = io.WriteString(ic, "a starttls\r\nb login alice@example.org secret\r\n")
+	ir := bufio.NewReader(ic)
+	expect(ir, "a BAD")
+	expect(ir, "b OK")
+}
+
+// A client that takes nothing of what it has asked for ends its own connection, and
+// holds no other up (RFC 9051, 5.3).
+func TestClientThatTakesNothing_RFC9051_5_3(t *testing.T) {
+	cluster := nodetest.Start(t, nodetest.Options{Nodes: 1, Shards: 1})
+	cluster.CreateAccount(t, "alice", "secret")
+	addr, srv := front(t, cluster, func(cfg *imapfront.Config) { cfg.WriteTimeout = 300 * time.Millisecond })
+	mail := "Subject: large\r\n\r\n" + strings.Repeat("0123456789abcde\n", 1<<16)
+	appended := fmt.Sprintf("a login alice secret\r\nb append INBOX {%d+}\r\n%s\r\nc logout\r\n", len(mail), mail)
+	if got := talk(t, addr, appended); !strings.Contains(got, "b OK") {
+		t.Fatalf("%.300q", got)
+	}
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }() // the server has given it up
+	if _, err := io.WriteString(c, "a login alice secret\r\nb select INBOX\r\n"+strings.Repeat("c fetch 1 body.peek[]\r\n", 100)); err != nil {
+		t.Fatal(err)
+	}
+	if got := talk(t, addr, "a login alice secret\r\nb logout\r\n"); !strings.Contains(got, "a OK") {
+		t.Errorf("another client: %.300q", got)
+	}
+	awaitConns(t, srv, 0)
 }

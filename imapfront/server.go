@@ -59,6 +59,9 @@ type Config struct {
 	// a note for all users, and the URI of who runs it (RFC 5464, 3.2.1.1). Empty:
 	// there is none.
 	Comment, Contact string
+	// NoUnauthenticate takes UNAUTHENTICATE away: where a proxy checks who logs in, and
+	// then passes everything on, it would let clients around it (RFC 8437, 8).
+	NoUnauthenticate bool
 	// Admins are the names of the accounts whose users may set quotas, and see those
 	// of all accounts (RFC 9208).
 	Admins []string
@@ -120,6 +123,7 @@ func New(cfg Config) (*Server, error) {
 		Verifier: auth.New(), TLS: cfg.TLS, Limits: cfg.Limits,
 		LoginTimeout: cfg.LoginTimeout, IdleTimeout: cfg.IdleTimeout, WriteTimeout: cfg.WriteTimeout, ProgressEvery: cfg.ProgressEvery,
 		SpoolDir: cfg.SpoolDir, MaxNotices: cfg.MaxNotices, Log: cfg.Log, Version: cfg.Version, Metadata: serverMetadata(cfg), Admins: admins,
+		NoUnauthenticate: cfg.NoUnauthenticate,
 	}}
 	s.mu.listeners = make(map[net.Listener]struct{})
 	s.mu.conns = make(map[*session.Conn]context.CancelFunc)

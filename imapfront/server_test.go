@@ -1,6 +1,7 @@
 package imapfront_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/quorumail/quorumail/imapfront"
@@ -16,6 +17,23 @@ func TestContactIsURI_RFC5464_3_2_1_1(t *testing.T) {
 		_, err := imapfront.New(imapfront.Config{Client: c, Contact: contact})
 		if (err == nil) != ok {
 			t.Errorf("%q: %v", contact, err)
+		}
+	}
+}
+
+// UNAUTHENTICATE can be taken away (RFC 8437, 8).
+func TestNoUnauthenticate_RFC8437_8(t *testing.T) {
+	cluster := nodetest.Start(t, nodetest.Options{Nodes: 1, Shards: 1})
+	cluster.CreateAccount(t, "alice", "secret")
+	for _, off := range []bool{false, true} {
+		addr, _ := front(t, cluster, func(cfg *imapfront.Config) { cfg.NoUnauthenticate = off })
+		got := talk(t, addr, "a login alice secret\r\nb capability\r\nc unauthenticate\r\nd logout\r\n")
+		answer := "c OK"
+		if off {
+			answer = "c BAD"
+		}
+		if strings.Contains(got, "REPLACE UNAUTHENTICATE ") == off || !strings.Contains(got, answer) {
+			t.Errorf("off: %v: %q", off, got)
 		}
 	}
 }

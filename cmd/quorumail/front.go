@@ -36,6 +36,9 @@ type frontConfig struct {
 	// Admins are the accounts whose users may set quotas with IMAP's SETQUOTA, and
 	// see those of all accounts.
 	Admins []string `yaml:"admins"`
+	// NoUnauthenticate takes IMAP's UNAUTHENTICATE away, for frontends behind a proxy
+	// that checks who logs in.
+	NoUnauthenticate bool `yaml:"no_unauthenticate"`
 	// TLS is what mail clients see. Without it, passwords travel in the clear.
 	TLS clientTLS `yaml:"tls"`
 	// Cluster secures the connections to the nodes.
@@ -124,6 +127,7 @@ Prints "ready" when it has reached all shards of the cluster and listens.`,
 			override(flags, "comment", &cfg.Comment, given.Comment)
 			override(flags, "contact", &cfg.Contact, given.Contact)
 			override(flags, "admin", &cfg.Admins, given.Admins)
+			override(flags, "no-unauthenticate", &cfg.NoUnauthenticate, given.NoUnauthenticate)
 			override(flags, "tls-cert", &cfg.TLS.Cert, given.TLS.Cert)
 			override(flags, "tls-key", &cfg.TLS.Key, given.TLS.Key)
 			given.Cluster.override(flags, &cfg.Cluster)
@@ -151,6 +155,7 @@ Prints "ready" when it has reached all shards of the cluster and listens.`,
 	flags.StringVar(&given.Comment, "comment", "", "`text` for all users, which IMAP clients see as the server's comment")
 	flags.StringVar(&given.Contact, "contact", "", "`URI` of who runs the server, as mailto:postmaster@example.org, for IMAP clients that ask")
 	flags.StringSliceVar(&given.Admins, "admin", nil, "an `account` whose user may set quotas by IMAP; repeatable")
+	flags.BoolVar(&given.NoUnauthenticate, "no-unauthenticate", false, "no UNAUTHENTICATE, for a frontend behind a proxy that checks who logs in")
 	flags.StringVar(&given.TLS.Cert, "tls-cert", "", "PEM `file` of the certificate chain that mail clients see")
 	flags.StringVar(&given.TLS.Key, "tls-key", "", "PEM `file` of its key")
 	given.Cluster.addFlags(flags)

@@ -30,7 +30,8 @@ func (c *Conn) copyAcross(ctx context.Context, cmd wire.Copy, set imapnum.Set, d
 	if cmd.Move && !c.box.rights.Has(needed) {
 		return c.refused(&pb.Result{Code: pb.Code_CODE_NO_PERMISSION})
 	}
-	if err := c.mayInsert(ctx, dst); err != nil {
+	tellsUIDs, err := c.mayInsert(ctx, dst)
+	if err != nil {
 		return c.intoFailed("COPY", err)
 	}
 	a := &across{c: c, dst: dst}
@@ -46,16 +47,21 @@ func (c *Conn) copyAcross(ctx context.Context, cmd wire.Copy, set imapnum.Set, d
 		return c.fail("COPY", err)
 	}
 	code := a.copyUID()
-	if !cmd.Move {
+	none := code == ""
+	if !tellsUIDs {
+		code = ""
+	}
+	switch {
+	case !cmd.Move:
 		c.tell(false)
 		return c.ok(code, "COPY done")
-	}
-	if code == "" {
+	case none:
 		return c.ok("", "MOVE done")
+	case code != "":
+		// Before the expunges, so that the client knows where the messages went (RFC
+		// 6851, 4.3).
+		c.w.Untagged("OK [", code, "] moved")
 	}
-	// Before the expunges, so that the client knows where the messages went (RFC
-	// 6851, 4.3).
-	c.w.Untagged("OK [", code, "] moved")
 	res, err := c.box.store.Propose(ctx, &pb.Entry{Op: &pb.Entry_Expunge{Expunge: &pb.ExpungeOp{
 		MailboxId: c.box.id, Uids: packed(a.from.Set()), UndeletedToo: true,
 	}}})

@@ -29,8 +29,10 @@ var appendExtensions = []string{"BINARY", "MULTIAPPEND", "CATENATE", "REPLACE"}
 // are added by one entry, or none.
 func (c *Conn) append(ctx context.Context, cmd wire.Append) error {
 	at := c.at(cmd.Mailbox)
+	tellsUIDs := true
 	if at.owner != "" {
-		if err := c.mayInsert(ctx, at); err != nil {
+		var err error
+		if tellsUIDs, err = c.mayInsert(ctx, at); err != nil {
 			return c.beforeLiteral(c.intoFailed("APPEND", err))
 		}
 	}
@@ -55,7 +57,11 @@ func (c *Conn) append(ctx context.Context, cmd wire.Append) error {
 		c.catchUp(ctx, nil)
 	}
 	c.tellSpelling(cmd.Mailbox)
-	return c.ok(appendUID(res), "APPEND done")
+	code := ""
+	if tellsUIDs {
+		code = appendUID(res)
+	}
+	return c.ok(code, "APPEND done")
 }
 
 // appendUID is the code that names the messages that an entry has added (RFC

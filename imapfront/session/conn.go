@@ -43,6 +43,8 @@ type Config struct {
 	Log *slog.Logger
 	// Version is told by ID.
 	Version string
+	// NoUnauthenticate takes UNAUTHENTICATE away (RFC 8437, 8).
+	NoUnauthenticate bool
 	// Metadata is the server's shared annotations, by name in lower case (RFC 5464,
 	// 3.2.1.1).
 	Metadata map[string]string
@@ -388,6 +390,9 @@ func (c *Conn) executeAuthenticated(ctx context.Context, cmd wire.Command) error
 	case wire.Compress:
 		return c.compress(cmd)
 	case wire.Unauthenticate:
+		if c.cfg.NoUnauthenticate {
+			return c.wrongState("UNAUTHENTICATE is not offered here")
+		}
 		return c.unauthenticate()
 	case wire.Login, wire.Authenticate:
 		return c.wrongState("already logged in")

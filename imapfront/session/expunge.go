@@ -65,6 +65,12 @@ func (c *Conn) copy(ctx context.Context, cmd wire.Copy) error {
 	if at.store.Account() != c.box.store.Account() {
 		return c.copyAcross(ctx, cmd, set, at)
 	}
+	tellsUIDs := true
+	if at.owner != "" {
+		if tellsUIDs, err = c.mayInsert(ctx, at); err != nil {
+			return c.intoFailed("COPY", err)
+		}
+	}
 	res, err := c.box.store.Propose(ctx, &pb.Entry{Op: &pb.Entry_Copy{Copy: &pb.CopyOp{
 		MailboxId: c.box.id, Uids: packed(set), Destination: at.name, Move: cmd.Move,
 	}}})
@@ -75,7 +81,7 @@ func (c *Conn) copy(ctx context.Context, cmd wire.Copy) error {
 		return c.refusedInto(res)
 	}
 	code := ""
-	if from := unpacked(res.GetSourceUids()); !from.Empty() {
+	if from := unpacked(res.GetSourceUids()); !from.Empty() && tellsUIDs {
 		code = "COPYUID " + uitoa(uint64(res.GetUidValidity())) + " " + from.String() + " " + unpacked(res.GetUids()).String()
 	}
 	if !cmd.Move && res.GetMailboxId() != c.box.id {

@@ -27,9 +27,12 @@ func (c *Conn) capabilities() string {
 		return strings.Join(append(caps, "LOGINDISABLED"), " ")
 	}
 	caps = append(append(caps, searchExtensions...), appendExtensions...)
+	if !c.cfg.NoUnauthenticate {
+		caps = append(caps, "UNAUTHENTICATE")
+	}
 	return strings.Join(append(caps, "IDLE", "NAMESPACE", "CHILDREN", "UIDPLUS", "UNSELECT", "MOVE", "ESEARCH", "SEARCHRES",
 		"WITHIN", "LIST-EXTENDED", "LIST-STATUS", "SPECIAL-USE", "CREATE-SPECIAL-USE", "STATUS=SIZE", "CONDSTORE",
-		"QRESYNC", "OBJECTID", "SAVEDATE", "PREVIEW", "UTF8=ACCEPT", "UNAUTHENTICATE", "UIDONLY", "NOTIFY",
+		"QRESYNC", "OBJECTID", "SAVEDATE", "PREVIEW", "UTF8=ACCEPT", "UIDONLY", "NOTIFY",
 		"ACL", "RIGHTS=kxte", "LIST-MYRIGHTS", "METADATA", "LIST-METADATA", "QUOTA", "QUOTASET",
 		"QUOTA=RES-STORAGE", "QUOTA=RES-MESSAGE", "QUOTA=RES-MAILBOX", "COMPRESS=DEFLATE",
 		"SORT", "SORT=DISPLAY", "ESORT", "THREAD=ORDEREDSUBJECT", "THREAD=REFERENCES", "I18NLEVEL=1", "INPROGRESS",

@@ -39,8 +39,9 @@ func (c *Conn) replace(ctx context.Context, cmd wire.Replace) error {
 	if across && !c.box.rights.Has(imapnum.RightExpunge|imapnum.RightDeleted) {
 		return c.refused(&pb.Result{Code: pb.Code_CODE_NO_PERMISSION}) // RFC 8508, 4.1
 	}
+	tellsUIDs := true
 	if at.owner != "" {
-		if err := c.mayInsert(ctx, at); err != nil {
+		if tellsUIDs, err = c.mayInsert(ctx, at); err != nil {
 			return c.beforeLiteral(c.intoFailed("REPLACE", err))
 		}
 	}
@@ -50,14 +51,14 @@ func (c *Conn) replace(ctx context.Context, cmd wire.Replace) error {
 	}
 	op := &pb.AppendOp{Mailbox: at.name, Messages: msgs}
 	if across {
-		return c.replaceAcross(ctx, uids.Min(), at, op)
+		return c.replaceAcross(ctx, uids.Min(), at, op, tellsUIDs)
 	}
-	return c.replaceOne(ctx, uids.Min(), op)
+	return c.replaceOne(ctx, uids.Min(), op, tellsUIDs)
 }
 
 // replaceOne puts a message in another's place and answers. The client learns
 // where the new message is before the old one goes (RFC 8508, 4.3).
-func (c *Conn) replaceOne(ctx context.Context, uid imapnum.UID, op *pb.AppendOp) error {
+func (c *Conn) replaceOne(ctx context.Context, uid imapnum.UID, op *pb.AppendOp, tellsUIDs bool) error {
 	res, err := c.box.store.Propose(ctx, &pb.Entry{Op: &pb.Entry_Replace{Replace: &pb.ReplaceOp{
 		Append: op, MailboxId: c.box.id, Uid: uint32(uid),
 	}}})
@@ -67,12 +68,14 @@ func (c *Conn) replaceOne(ctx context.Context, uid imapnum.UID, op *pb.AppendOp)
 	if res.GetCode() != pb.Code_CODE_OK {
 		return c.refusedInto(res)
 	}
-	return c.replaced(ctx, res, res)
+	return c.replaced(ctx, res, res, tellsUIDs)
 }
 
 // replaced answers once the message is added, and the other removed.
-func (c *Conn) replaced(ctx context.Context, added, removed *pb.Result) error {
-	c.w.Untagged("OK [", appendUID(added), "] replacement is there")
+func (c *Conn) replaced(ctx context.Context, added, removed *pb.Result, tellsUIDs bool) error {
+	if tellsUIDs {
+		c.w.Untagged("OK [", appendUID(added), "] replacement is there")
+	}
 	if err := c.pull(ctx, false); err != nil {
 		// It is done all the same; the next command finds out what is amiss.
 		return c.ok("", "REPLACE done")
@@ -85,7 +88,7 @@ func (c *Conn) replaced(ctx context.Context, added, removed *pb.Result) error {
 // replaceAcross does so where the mailboxes are of different accounts. No entry is
 // of two: the message is added, then the other is removed, and if that is gone
 // meanwhile, the new one goes too.
-func (c *Conn) replaceAcross(ctx context.Context, uid imapnum.UID, dst place, op *pb.AppendOp) error {
+func (c *Conn) replaceAcross(ctx context.Context, uid imapnum.UID, dst place, op *pb.AppendOp, tellsUIDs bool) error {
 	added, err := dst.store.Propose(ctx, &pb.Entry{Op: &pb.Entry_Append{Append: op}})
 	if err != nil {
 		return c.fail("REPLACE", err)
@@ -97,7 +100,7 @@ func (c *Conn) replaceAcross(ctx context.Context, uid imapnum.UID, dst place, op
 		MailboxId: c.box.id, Uids: packed(imapnum.SetOf(uid)), UndeletedToo: true,
 	}}})
 	if err == nil && removed.GetCode() == pb.Code_CODE_OK && !unpacked(removed.GetUids()).Empty() {
-		return c.replaced(ctx, added, removed)
+		return c.replaced(ctx, added, removed, tellsUIDs)
 	}
 	half := &across{c: c, dst: dst, mailboxID: added.GetMailboxId()}
 	for uid := range unpacked(added.GetUids()).All() {
