@@ -30,7 +30,7 @@ var appendExtensions = []string{"BINARY", "MULTIAPPEND", "CATENATE", "REPLACE"}
 func (c *Conn) append(ctx context.Context, cmd wire.Append) error {
 	at := c.at(cmd.Mailbox)
 	tellsUIDs := true
-	if at.owner != "" {
+	if at.owner != "" || cmd.First.Catenate { // a missing mailbox goes before a bad URL
 		var err error
 		if tellsUIDs, err = c.mayInsert(ctx, at); err != nil {
 			return c.beforeLiteral(c.intoFailed("APPEND", err))

@@ -103,6 +103,7 @@ func TestList_RFC5258_6(t *testing.T) {
 		`list "" ""`:             List{Patterns: []string{""}},
 		`list a/ %]*`:            List{Reference: "a/", Patterns: []string{"%]*"}},
 		`list "" {2}` + "\r\na%": List{Patterns: []string{"a%"}},
+		`list "" &`:              List{Patterns: []string{"\x00"}}, // of no name (RFC 9051, 6.3.9)
 		`lsub "" Entw&APw-%`:     List{LSUB: true, Patterns: []string{"Entwü%"}},
 		`list () "" x`:           List{Extended: true, Patterns: []string{"x"}},
 		`list "" (a "" inbox/%)`: List{Extended: true, Patterns: []string{"a", "", "INBOX/%"}},

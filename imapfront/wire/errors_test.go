@@ -70,7 +70,7 @@ func TestSyntaxErrors_RFC9051_9(t *testing.T) {
 			"a replace 0 x {1}", "a replace 1:2 x {1}", "a replace 1,2 x {1}", "a uid replace $ x {1}", "a replace 1 x", "a replace x x {1}",
 			"a compress", "a compress (deflate)", "a compress deflate x", "a append x {1} ", "a append x utf8 ({1}", "a append x utf8 ~{1}", "a append x ~\"a\"",
 		},
-		"a NO CANNOT": {"a create &abc", "a create &AGEAYg-", "a create &2D0-", "a create &APx-", "a create &AP\u00fcw-", "a list \"\" &", "a rename x R&D"},
+		"a NO CANNOT": {"a create &abc", "a create &AGEAYg-", "a create &2D0-", "a create &APx-", "a create &AP\u00fcw-", "a rename x R&D"},
 		"a NO TOOBIG": {"a login {101}", "a login {60+}\r\n" + strings.Repeat("x", 60) + " {41}", "a search text {99999999999999999999}", "a login {101+}\r\n" + strings.Repeat("\n", 101) + " x"},
 	} {
 		for _, in := range lines {

@@ -101,11 +101,24 @@ func (p *parser) listMailbox() string {
 		if s == "" {
 			return ""
 		}
-		return p.decoded(s)
+		return p.pattern(s)
 	}
 	s := p.take(isListChar)
 	if s == "" {
 		p.fail("want a pattern")
 	}
-	return p.decoded(s)
+	return p.pattern(s)
+}
+
+// noPattern is of no name.
+const noPattern = "\x00"
+
+// pattern decodes a pattern. One that cannot be decoded is well-formed, but of no
+// name: it is silently ignored (RFC 9051, 6.3.9).
+func (p *parser) pattern(s string) string {
+	name, err := p.r.decodeMailbox(s)
+	if err != nil {
+		return noPattern
+	}
+	return name
 }

@@ -259,6 +259,15 @@ func uidRanges(set imap.UIDSet) string {
 	return strings.Join(parts, ",")
 }
 
+// pattern prints a pattern; one that is of no name as what cannot be decoded.
+func (p *printer) pattern(s string) {
+	if s == noPattern {
+		p.WriteString("&")
+		return
+	}
+	p.mailbox(s)
+}
+
 func (p *printer) listCommand(c List) {
 	if c.LSUB {
 		p.WriteString("lsub ")
@@ -279,10 +288,10 @@ func (p *printer) listCommand(c List) {
 	p.mailbox(c.Reference)
 	p.WriteByte(' ')
 	if !c.Extended {
-		p.mailbox(c.Patterns[0])
+		p.pattern(c.Patterns[0])
 		return
 	}
-	p.list(len(c.Patterns), func(i int) { p.mailbox(c.Patterns[i]) })
+	p.list(len(c.Patterns), func(i int) { p.pattern(c.Patterns[i]) })
 	var opts []string
 	for name, on := range map[string]bool{"subscribed": c.Return.Subscribed, "children": c.Return.Children, "special-use": c.Return.SpecialUse, "myrights": c.Return.MyRights} {
 		if on {
