@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Real mail clients against "quorumail dev": curl, swaks, neomutt and mutt with
-# QRESYNC (mutt through COMPRESS), mbsync; Python's imaplib, fetchmail, imapfilter
+# QRESYNC (mutt through COMPRESS), aerc, mbsync; Python's imaplib, fetchmail, imapfilter
 # and offlineimap. Installs them from Debian where they are missing, works in a
 # directory of its own, ends only what it started.
 #
@@ -76,7 +76,7 @@ wait_for() {
 
 install_clients() {
     local missing=() tool
-    for tool in curl:curl swaks:swaks neomutt:neomutt mutt:mutt mbsync:isync tmux:tmux python3:python3 \
+    for tool in curl:curl swaks:swaks neomutt:neomutt mutt:mutt aerc:aerc mbsync:isync tmux:tmux python3:python3 \
         fetchmail:fetchmail imapfilter:imapfilter offlineimap:offlineimap3; do
         command -v "${tool%%:*}" >/dev/null || missing+=("${tool##*:}")
     done
@@ -99,6 +99,7 @@ start_server() {
     "$bin" dev --data "$work/data" --imap 127.0.0.1:0 --lmtp 127.0.0.1:0 \
         --user alice@example.org:secret --user bob@example.org:secret --user carol@example.org:secret \
         --user dora@example.org:secret --user erik@example.org:secret --user fay@example.org:secret \
+        --user gina@example.org:secret \
         >"$work/server.out" 2>"$work/server.log" &
     server=$!
     local end=$((SECONDS + 60))
@@ -335,6 +336,8 @@ test_stop() {
     equal "exit status" 0 "$status"
 }
 
+# shellcheck source=bench/clients/aerc.sh
+. bench/clients/aerc.sh
 # shellcheck source=bench/clients/fetchers.sh
 . bench/clients/fetchers.sh
 
@@ -344,6 +347,7 @@ test_swaks
 test_curl
 test_neomutt
 test_mutt
+test_aerc
 test_mbsync
 test_imaplib
 test_fetchmail
