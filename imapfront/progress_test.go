@@ -58,7 +58,7 @@ func (s slowStore) Thread(ctx context.Context, req *pb.ThreadRequest) (*pb.Threa
 
 // slowSession starts a session whose searches are slow, with a mailbox selected,
 // and returns the client's end.
-func slowSession(t *testing.T, store slowStore, storage func(account, actor string) session.Store) (net.Conn, *bufio.Reader) {
+func slowSession(t *testing.T, user string, store slowStore, storage func(account, actor string) session.Store) (net.Conn, *bufio.Reader) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -90,7 +90,7 @@ func slowSession(t *testing.T, store slowStore, storage func(account, actor stri
 	})
 	_ = client.SetDeadline(time.Now().Add(time.Minute)) // what does not come shows as an error of reading
 	r := bufio.NewReader(client)
-	for _, cmd := range []string{"a LOGIN alice secret", "b SELECT INBOX"} {
+	for _, cmd := range []string{"a LOGIN " + user + " secret", "b SELECT INBOX"} {
 		if _, err := io.WriteString(client, cmd+"\r\n"); err != nil {
 			t.Fatal(err)
 		}
@@ -116,7 +116,7 @@ func TestProgress_RFC9585_4(t *testing.T) {
 		{"ESEARCH IN (SELECTED PERSONAL) ALL", "0 1", ""},
 	} {
 		slow := slowStore{letGo: make(chan struct{}), givenUp: make(chan struct{}, 1)}
-		client, r := slowSession(t, slow, func(account, actor string) session.Store { return storage.SessionFor(account, actor) })
+		client, r := slowSession(t, "alice", slow, func(account, actor string) session.Store { return storage.SessionFor(account, actor) })
 		tag := fmt.Sprintf("c%d", i)
 		if _, err := io.WriteString(client, tag+" "+c.cmd+"\r\n"); err != nil {
 			t.Fatal(err)
@@ -151,7 +151,7 @@ func TestSearchOfGoneClientIsGivenUp(t *testing.T) {
 	cluster.CreateAccount(t, "alice", "secret")
 	storage := cluster.Client(t)
 	slow := slowStore{letGo: make(chan struct{}), givenUp: make(chan struct{}, 1)}
-	client, r := slowSession(t, slow, func(account, actor string) session.Store { return storage.SessionFor(account, actor) })
+	client, r := slowSession(t, "alice", slow, func(account, actor string) session.Store { return storage.SessionFor(account, actor) })
 	if _, err := io.WriteString(client, "c SEARCH ALL\r\n"); err != nil {
 		t.Fatal(err)
 	}
@@ -165,5 +165,54 @@ func TestSearchOfGoneClientIsGivenUp(t *testing.T) {
 	case <-slow.givenUp:
 	case <-time.After(time.Minute):
 		t.Fatal("the search goes on though nobody waits for it")
+	}
+}
+
+// What is expunged while storage searches is missing from the result; the answer
+// says so (RFC 5530, 3).
+func TestExpungedWhileSearched_RFC5530_3(t *testing.T) {
+	cluster := nodetest.Start(t, nodetest.Options{Nodes: 1, Shards: 1})
+	storage := cluster.Client(t)
+	addr, _ := front(t, cluster, nil)
+	for i, c := range []struct{ cmd, result string }{
+		{"SEARCH ALL", "* SEARCH 1 3"},
+		{"SORT (ARRIVAL) UTF-8 ALL", "* SORT 1 3"},
+		{"THREAD ORDEREDSUBJECT UTF-8 ALL", "* THREAD (1 3)"},
+		{"ESEARCH IN (SELECTED PERSONAL) ALL", "ALL 1,3"},
+	} {
+		user := fmt.Sprintf("alice%d", i)
+		cluster.CreateAccount(t, user, "secret")
+		do := func(commands string) {
+			t.Helper()
+			if got := talk(t, addr, "a LOGIN "+user+" secret\r\n"+commands+"z LOGOUT\r\n"); !strings.Contains(got, "b OK") {
+				t.Fatalf("%q: %q", commands, got)
+			}
+		}
+		do("b APPEND INBOX {7+}\r\nA: 1\r\n\n {7+}\r\nB: 1\r\n\n {7+}\r\nC: 1\r\n\n\r\n")
+		slow := slowStore{letGo: make(chan struct{}), givenUp: make(chan struct{}, 1)}
+		client, r := slowSession(t, user, slow, func(account, actor string) session.Store { return storage.SessionFor(account, actor) })
+		if _, err := io.WriteString(client, "c "+c.cmd+"\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.ReadString('\n'); err != nil { // it is under way
+			t.Fatal(err)
+		}
+		do("a SELECT INBOX\r\na STORE 2 +FLAGS (\\Deleted)\r\nb EXPUNGE\r\n")
+		close(slow.letGo)
+		var got []string
+		for line := ""; !strings.HasPrefix(line, "c "); {
+			var err error
+			if line, err = r.ReadString('\n'); err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(line, "INPROGRESS") {
+				got = append(got, strings.TrimSpace(line))
+			}
+		}
+		all := strings.Join(got, "; ")
+		expunged := strings.Contains(all, "c OK [EXPUNGEISSUED]") || strings.Contains(all, "* 2 EXPUNGE")
+		if !strings.Contains(all, c.result) || !expunged {
+			t.Errorf("%s: %s", c.cmd, all)
+		}
 	}
 }

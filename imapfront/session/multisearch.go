@@ -77,6 +77,7 @@ func (c *Conn) esearch(ctx context.Context, cmd wire.ESearch) error {
 	}
 	if c.box != nil {
 		c.tell(mayExpunge(!keyNamesNumbers(cmd.Search.Key)))
+		return c.done("ESEARCH done")
 	}
 	return c.ok("", "ESEARCH done")
 }
@@ -229,6 +230,9 @@ func (c *Conn) esearchSelected(ctx context.Context, cmd wire.Search, p *progress
 	res, err := c.box.store.Search(searching, req)
 	end()
 	if err != nil {
+		return err
+	}
+	if err := c.searchedAt(ctx, res.GetMailboxModSeq()); err != nil {
 		return err
 	}
 	c.tellFoundIn(cmd, foundOf(res, req, cmd.Return), c.box.name, c.box.uidValidity)

@@ -41,6 +41,9 @@ func (c *Conn) searchSelected(ctx context.Context, cmd wire.Search, esearch bool
 		c.unsave(ret)
 		return c.boxFailed("SEARCH", err)
 	}
+	if err := c.searchedAt(ctx, res.GetMailboxModSeq()); err != nil {
+		return c.boxFailed("SEARCH", err)
+	}
 	f := foundOf(res, req, ret)
 	if esearch {
 		c.tellFoundIn(cmd, f, c.box.name, c.box.uidValidity)
@@ -84,6 +87,16 @@ func (c *Conn) criteria(ctx context.Context, what, charset string, key wire.Sear
 	}
 	req.Within = packed(c.box.view.UIDs().Subtract(c.box.view.Gone()))
 	return req, nil
+}
+
+// searchedAt takes into the view what there was where storage has searched. What has
+// been expunged before that is missing from the result, and the answer has to say so
+// (RFC 5530, 3).
+func (c *Conn) searchedAt(ctx context.Context, modSeq uint64) error {
+	if imapnum.ModSeq(modSeq) <= c.box.view.Taken() {
+		return nil
+	}
+	return c.pull(ctx, false)
 }
 
 // unsave empties the saved result, as a SEARCH with SAVE does that is answered

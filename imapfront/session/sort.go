@@ -32,13 +32,16 @@ func (c *Conn) sort(ctx context.Context, cmd wire.Sort) error {
 		c.unsave(cmd.Return)
 		return c.boxFailed("SORT", err)
 	}
+	if err := c.searchedAt(ctx, res.GetMailboxModSeq()); err != nil {
+		return c.boxFailed("SORT", err)
+	}
 	f := sortedOf(res, cmd.Return)
 	c.tellSorted(cmd, f)
 	if ret := cmd.Return; ret != nil && ret.Save {
 		c.box.saved = f.saved(ret)
 	}
 	c.tell(mayExpunge(cmd.UID && !keyNamesNumbers(cmd.Key)))
-	return c.ok("", "SORT done")
+	return c.done("SORT done")
 }
 
 // sorted is what a SORT has come to, in the order asked for; see found.

@@ -29,6 +29,9 @@ func (c *Conn) thread(ctx context.Context, cmd wire.Thread) error {
 	if err != nil {
 		return c.boxFailed("THREAD", err)
 	}
+	if err := c.searchedAt(ctx, res.GetMailboxModSeq()); err != nil {
+		return c.boxFailed("THREAD", err)
+	}
 	nums := res.GetUids()
 	if !cmd.UID {
 		for i, uid := range nums {
@@ -37,7 +40,7 @@ func (c *Conn) thread(ctx context.Context, cmd wire.Thread) error {
 	}
 	c.tellThreads(nums, res.GetChildren())
 	c.tell(mayExpunge(cmd.UID && !keyNamesNumbers(cmd.Key)))
-	return c.ok("", "THREAD done")
+	return c.done("THREAD done")
 }
 
 // openThread is a message whose replies are being printed.

@@ -90,9 +90,9 @@ func partOf(req *pb.SearchRequest) search.Part {
 // Search implements StoreService.
 func (s *storeServer) Search(ctx context.Context, req *pb.SearchRequest) (*pb.SearchResponse, error) {
 	var resp *pb.SearchResponse
-	err := s.matches(ctx, req, partOf(req), func(index uint64, _ searchable, res search.Result) error {
+	err := s.matches(ctx, req, partOf(req), func(index uint64, mb searchable, res search.Result) error {
 		resp = &pb.SearchResponse{
-			AppliedIndex: index, Uids: packed(res.UIDs),
+			AppliedIndex: index, MailboxModSeq: mb.Info().GetHighestModSeq(), Uids: packed(res.UIDs),
 			HighestModSeq: uint64(res.HighestModSeq), FirstModSeq: uint64(res.FirstModSeq), LastModSeq: uint64(res.LastModSeq),
 			PartModSeq: uint64(res.PartModSeq),
 		}
@@ -109,7 +109,9 @@ func (s *storeServer) Sort(ctx context.Context, req *pb.SortRequest) (*pb.SortRe
 		if err != nil {
 			return err
 		}
-		resp = &pb.SortResponse{AppliedIndex: index, HighestModSeq: uint64(res.HighestModSeq), Uids: make([]uint32, len(uids))}
+		resp = &pb.SortResponse{
+			AppliedIndex: index, MailboxModSeq: mb.Info().GetHighestModSeq(), HighestModSeq: uint64(res.HighestModSeq), Uids: make([]uint32, len(uids)),
+		}
 		for i, uid := range uids {
 			resp.Uids[i] = uint32(uid)
 		}
@@ -149,7 +151,9 @@ func (s *storeServer) Thread(ctx context.Context, req *pb.ThreadRequest) (*pb.Th
 		if err != nil {
 			return err
 		}
-		resp = &pb.ThreadResponse{AppliedIndex: index, Uids: make([]uint32, len(nodes)), Children: make([]uint32, len(nodes))}
+		resp = &pb.ThreadResponse{
+			AppliedIndex: index, MailboxModSeq: mb.Info().GetHighestModSeq(), Uids: make([]uint32, len(nodes)), Children: make([]uint32, len(nodes)),
+		}
 		for i, n := range nodes {
 			resp.Uids[i], resp.Children[i] = uint32(n.UID), uint32(n.Children)
 		}

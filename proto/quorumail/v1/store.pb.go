@@ -2268,6 +2268,8 @@ type SortResponse struct {
 	FirstModSeq   uint64 `protobuf:"varint,4,opt,name=first_mod_seq,json=firstModSeq,proto3" json:"first_mod_seq,omitempty"`
 	LastModSeq    uint64 `protobuf:"varint,5,opt,name=last_mod_seq,json=lastModSeq,proto3" json:"last_mod_seq,omitempty"`
 	PartModSeq    uint64 `protobuf:"varint,6,opt,name=part_mod_seq,json=partModSeq,proto3" json:"part_mod_seq,omitempty"`
+	// The mailbox's HIGHESTMODSEQ at applied_index.
+	MailboxModSeq uint64 `protobuf:"varint,7,opt,name=mailbox_mod_seq,json=mailboxModSeq,proto3" json:"mailbox_mod_seq,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2344,6 +2346,13 @@ func (x *SortResponse) GetPartModSeq() uint64 {
 	return 0
 }
 
+func (x *SortResponse) GetMailboxModSeq() uint64 {
+	if x != nil {
+		return x.MailboxModSeq
+	}
+	return 0
+}
+
 type ThreadRequest struct {
 	state         protoimpl.MessageState  `protogen:"open.v1"`
 	Search        *SearchRequest          `protobuf:"bytes,1,opt,name=search,proto3" json:"search,omitempty"`
@@ -2404,7 +2413,9 @@ type ThreadResponse struct {
 	// 0: a message that is not there and has several replies.
 	Uids []uint32 `protobuf:"varint,2,rep,packed,name=uids,proto3" json:"uids,omitempty"`
 	// How many messages are directly below each.
-	Children      []uint32 `protobuf:"varint,3,rep,packed,name=children,proto3" json:"children,omitempty"`
+	Children []uint32 `protobuf:"varint,3,rep,packed,name=children,proto3" json:"children,omitempty"`
+	// The mailbox's HIGHESTMODSEQ at applied_index.
+	MailboxModSeq uint64 `protobuf:"varint,4,opt,name=mailbox_mod_seq,json=mailboxModSeq,proto3" json:"mailbox_mod_seq,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2458,6 +2469,13 @@ func (x *ThreadResponse) GetChildren() []uint32 {
 		return x.Children
 	}
 	return nil
+}
+
+func (x *ThreadResponse) GetMailboxModSeq() uint64 {
+	if x != nil {
+		return x.MailboxModSeq
+	}
+	return 0
 }
 
 // A search criterion (RFC 9051, 6.4.4). Sequence numbers are turned into UIDs
@@ -2981,7 +2999,9 @@ type SearchResponse struct {
 	FirstModSeq   uint64 `protobuf:"varint,4,opt,name=first_mod_seq,json=firstModSeq,proto3" json:"first_mod_seq,omitempty"`
 	LastModSeq    uint64 `protobuf:"varint,5,opt,name=last_mod_seq,json=lastModSeq,proto3" json:"last_mod_seq,omitempty"`
 	// Highest MODSEQ of those of the part that was asked for.
-	PartModSeq    uint64 `protobuf:"varint,6,opt,name=part_mod_seq,json=partModSeq,proto3" json:"part_mod_seq,omitempty"`
+	PartModSeq uint64 `protobuf:"varint,6,opt,name=part_mod_seq,json=partModSeq,proto3" json:"part_mod_seq,omitempty"`
+	// The mailbox's HIGHESTMODSEQ at applied_index.
+	MailboxModSeq uint64 `protobuf:"varint,7,opt,name=mailbox_mod_seq,json=mailboxModSeq,proto3" json:"mailbox_mod_seq,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3054,6 +3074,13 @@ func (x *SearchResponse) GetLastModSeq() uint64 {
 func (x *SearchResponse) GetPartModSeq() uint64 {
 	if x != nil {
 		return x.PartModSeq
+	}
+	return 0
+}
+
+func (x *SearchResponse) GetMailboxModSeq() uint64 {
+	if x != nil {
+		return x.MailboxModSeq
 	}
 	return 0
 }
@@ -4044,7 +4071,7 @@ const file_quorumail_v1_store_proto_rawDesc = "" +
 	"\rFIELD_SUBJECT\x10\x06\x12\f\n" +
 	"\bFIELD_TO\x10\a\x12\x15\n" +
 	"\x11FIELD_DISPLAYFROM\x10\b\x12\x13\n" +
-	"\x0fFIELD_DISPLAYTO\x10\t\"\xd7\x01\n" +
+	"\x0fFIELD_DISPLAYTO\x10\t\"\xff\x01\n" +
 	"\fSortResponse\x12#\n" +
 	"\rapplied_index\x18\x01 \x01(\x04R\fappliedIndex\x12\x12\n" +
 	"\x04uids\x18\x02 \x03(\rR\x04uids\x12&\n" +
@@ -4053,18 +4080,20 @@ const file_quorumail_v1_store_proto_rawDesc = "" +
 	"\flast_mod_seq\x18\x05 \x01(\x04R\n" +
 	"lastModSeq\x12 \n" +
 	"\fpart_mod_seq\x18\x06 \x01(\x04R\n" +
-	"partModSeq\"\xe9\x01\n" +
+	"partModSeq\x12&\n" +
+	"\x0fmailbox_mod_seq\x18\a \x01(\x04R\rmailboxModSeq\"\xe9\x01\n" +
 	"\rThreadRequest\x123\n" +
 	"\x06search\x18\x01 \x01(\v2\x1b.quorumail.v1.SearchRequestR\x06search\x12C\n" +
 	"\talgorithm\x18\x02 \x01(\x0e2%.quorumail.v1.ThreadRequest.AlgorithmR\talgorithm\"^\n" +
 	"\tAlgorithm\x12\x19\n" +
 	"\x15ALGORITHM_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18ALGORITHM_ORDEREDSUBJECT\x10\x01\x12\x18\n" +
-	"\x14ALGORITHM_REFERENCES\x10\x02\"e\n" +
+	"\x14ALGORITHM_REFERENCES\x10\x02\"\x8d\x01\n" +
 	"\x0eThreadResponse\x12#\n" +
 	"\rapplied_index\x18\x01 \x01(\x04R\fappliedIndex\x12\x12\n" +
 	"\x04uids\x18\x02 \x03(\rR\x04uids\x12\x1a\n" +
-	"\bchildren\x18\x03 \x03(\rR\bchildren\"\xdd\x05\n" +
+	"\bchildren\x18\x03 \x03(\rR\bchildren\x12&\n" +
+	"\x0fmailbox_mod_seq\x18\x04 \x01(\x04R\rmailboxModSeq\"\xdd\x05\n" +
 	"\tSearchKey\x12/\n" +
 	"\x03and\x18\x01 \x01(\v2\x1b.quorumail.v1.SearchKeyListH\x00R\x03and\x12-\n" +
 	"\x02or\x18\x02 \x01(\v2\x1b.quorumail.v1.SearchKeyListH\x00R\x02or\x12+\n" +
@@ -4097,7 +4126,7 @@ const file_quorumail_v1_store_proto_rawDesc = "" +
 	"\n" +
 	"before_day\x18\x02 \x01(\x03H\x01R\tbeforeDay\x88\x01\x01B\v\n" +
 	"\t_from_dayB\r\n" +
-	"\v_before_day\"\xef\x01\n" +
+	"\v_before_day\"\x97\x02\n" +
 	"\x0eSearchResponse\x12#\n" +
 	"\rapplied_index\x18\x01 \x01(\x04R\fappliedIndex\x12(\n" +
 	"\x04uids\x18\x02 \x01(\v2\x14.quorumail.v1.UidSetR\x04uids\x12&\n" +
@@ -4106,7 +4135,8 @@ const file_quorumail_v1_store_proto_rawDesc = "" +
 	"\flast_mod_seq\x18\x05 \x01(\x04R\n" +
 	"lastModSeq\x12 \n" +
 	"\fpart_mod_seq\x18\x06 \x01(\x04R\n" +
-	"partModSeq\"\xc0\x02\n" +
+	"partModSeq\x12&\n" +
+	"\x0fmailbox_mod_seq\x18\a \x01(\x04R\rmailboxModSeq\"\xc0\x02\n" +
 	"\x12GetMetadataRequest\x12)\n" +
 	"\x05route\x18\x01 \x01(\v2\x13.quorumail.v1.RouteR\x05route\x12-\n" +
 	"\x05level\x18\x02 \x01(\v2\x17.quorumail.v1.ReadLevelR\x05level\x12\x18\n" +
