@@ -29,12 +29,9 @@ var appendExtensions = []string{"BINARY", "MULTIAPPEND", "CATENATE", "REPLACE"}
 // are added by one entry, or none.
 func (c *Conn) append(ctx context.Context, cmd wire.Append) error {
 	at := c.at(cmd.Mailbox)
-	tellsUIDs := true
-	if at.owner != "" || cmd.First.Catenate { // a missing mailbox goes before a bad URL
-		var err error
-		if tellsUIDs, err = c.mayInsert(ctx, at); err != nil {
-			return c.beforeLiteral(c.intoFailed("APPEND", err))
-		}
+	tellsUIDs, err := c.mayReceive(ctx, at, cmd.First)
+	if err != nil {
+		return c.beforeLiteral(c.intoFailed("APPEND", err))
 	}
 	msgs, err := c.receiveAll(ctx, at.store, cmd.First, maxMessages)
 	if msgs == nil {
@@ -62,6 +59,16 @@ func (c *Conn) append(ctx context.Context, cmd wire.Append) error {
 		code = appendUID(res)
 	}
 	return c.ok(code, "APPEND done")
+}
+
+// mayReceive is mayInsert before a message is read, where that cannot wait for the
+// entry: for another account's mailbox, and for what is catenated, since a missing
+// mailbox goes before a bad URL (RFC 9051, 6.3.12).
+func (c *Conn) mayReceive(ctx context.Context, at place, first wire.AppendMessage) (tellsUIDs bool, err error) {
+	if at.owner == "" && !first.Catenate {
+		return true, nil
+	}
+	return c.mayInsert(ctx, at)
 }
 
 // appendUID is the code that names the messages that an entry has added (RFC

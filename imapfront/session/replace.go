@@ -39,11 +39,9 @@ func (c *Conn) replace(ctx context.Context, cmd wire.Replace) error {
 	if across && !c.box.rights.Has(imapnum.RightExpunge|imapnum.RightDeleted) {
 		return c.refused(&pb.Result{Code: pb.Code_CODE_NO_PERMISSION}) // RFC 8508, 4.1
 	}
-	tellsUIDs := true
-	if at.owner != "" {
-		if tellsUIDs, err = c.mayInsert(ctx, at); err != nil {
-			return c.beforeLiteral(c.intoFailed("REPLACE", err))
-		}
+	tellsUIDs, err := c.mayReceive(ctx, at, cmd.Message)
+	if err != nil {
+		return c.beforeLiteral(c.intoFailed("REPLACE", err))
 	}
 	msgs, err := c.receiveAll(ctx, at.store, cmd.Message, 1)
 	if msgs == nil {
