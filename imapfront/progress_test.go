@@ -15,6 +15,7 @@ import (
 	"github.com/quorumail/quorumail/imapfront/auth"
 	"github.com/quorumail/quorumail/imapfront/session"
 	"github.com/quorumail/quorumail/imapfront/wire"
+	"github.com/quorumail/quorumail/node/client"
 	"github.com/quorumail/quorumail/node/nodetest"
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
 )
@@ -56,15 +57,22 @@ func (s slowStore) Thread(ctx context.Context, req *pb.ThreadRequest) (*pb.Threa
 	return s.Store.Thread(ctx, req)
 }
 
-// slowSession starts a session whose searches are slow, with a mailbox selected,
-// and returns the client's end.
-func slowSession(t *testing.T, user string, store slowStore, storage func(account, actor string) session.Store) (net.Conn, *bufio.Reader) {
+// slowClient is the client of a session whose searches are slow.
+type slowClient struct {
+	net.Conn
+	r *bufio.Reader
+	slowStore
+}
+
+// slowSession starts one, with INBOX selected.
+func slowSession(t *testing.T, user string, storage *client.Client) *slowClient {
 	t.Helper()
+	store := slowStore{letGo: make(chan struct{}), givenUp: make(chan struct{}, 1)}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, err := net.Dial("tcp", l.Addr().String())
+	conn, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +84,7 @@ func slowSession(t *testing.T, user string, store slowStore, storage func(accoun
 	cfg := &session.Config{
 		Storage: func(account, actor string) session.Store {
 			s := store
-			s.Store = storage(account, actor)
+			s.Store = storage.SessionFor(account, actor)
 			return s
 		},
 		Verifier: auth.New(), Limits: wire.DefaultLimits(), Log: slog.New(slog.DiscardHandler),
@@ -85,22 +93,47 @@ func slowSession(t *testing.T, user string, store slowStore, storage func(accoun
 	var done sync.WaitGroup
 	done.Go(func() { session.New(cfg, served, false).Serve(context.Background()) })
 	t.Cleanup(func() {
-		_ = client.Close() // the test is over
+		_ = conn.Close() // the test is over
 		done.Wait()
 	})
-	_ = client.SetDeadline(time.Now().Add(time.Minute)) // what does not come shows as an error of reading
-	r := bufio.NewReader(client)
+	_ = conn.SetDeadline(time.Now().Add(time.Minute)) // what does not come shows as an error of reading
+	c := &slowClient{conn, bufio.NewReader(conn), store}
 	for _, cmd := range []string{"a LOGIN " + user + " secret", "b SELECT INBOX"} {
-		if _, err := io.WriteString(client, cmd+"\r\n"); err != nil {
-			t.Fatal(err)
+		c.send(t, cmd)
+		c.answer(t, cmd[:1])
+	}
+	return c
+}
+
+func (c *slowClient) send(t *testing.T, cmd string) {
+	t.Helper()
+	if _, err := io.WriteString(c, cmd+"\r\n"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (c *slowClient) line(t *testing.T) string {
+	t.Helper()
+	line, err := c.r.ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(line)
+}
+
+// answer returns what is told up to a command's answer, but for INPROGRESS.
+func (c *slowClient) answer(t *testing.T, tag string) string {
+	t.Helper()
+	var lines []string
+	for {
+		line := c.line(t)
+		if !strings.HasPrefix(line, fmt.Sprintf("* OK [INPROGRESS (%q ", tag)) {
+			lines = append(lines, line)
 		}
-		for line := ""; !strings.HasPrefix(line, cmd[:2]); {
-			if line, err = r.ReadString('\n'); err != nil {
-				t.Fatal(err)
-			}
+		if strings.HasPrefix(line, tag+" ") {
+			return strings.Join(lines, "; ")
 		}
 	}
-	return client, r
 }
 
 // A client that waits for a search is told that it is under way, again and again,
@@ -115,30 +148,17 @@ func TestProgress_RFC9585_4(t *testing.T) {
 		{"THREAD REFERENCES UTF-8 ALL", "NIL NIL", "* THREAD"},
 		{"ESEARCH IN (SELECTED PERSONAL) ALL", "0 1", ""},
 	} {
-		slow := slowStore{letGo: make(chan struct{}), givenUp: make(chan struct{}, 1)}
-		client, r := slowSession(t, "alice", slow, func(account, actor string) session.Store { return storage.SessionFor(account, actor) })
+		slow := slowSession(t, "alice", storage)
 		tag := fmt.Sprintf("c%d", i)
-		if _, err := io.WriteString(client, tag+" "+c.cmd+"\r\n"); err != nil {
-			t.Fatal(err)
-		}
+		slow.send(t, tag+" "+c.cmd)
 		want := fmt.Sprintf(`* OK [INPROGRESS (%q %s)]`, tag, c.progress)
 		for range 3 {
-			if line, err := r.ReadString('\n'); err != nil || !strings.HasPrefix(line, want) {
-				t.Fatalf("%s: told %q, %v; want %q", c.cmd, line, err, want)
+			if line := slow.line(t); !strings.HasPrefix(line, want) {
+				t.Fatalf("%s: told %q, want %q", c.cmd, line, want)
 			}
 		}
 		close(slow.letGo)
-		var rest []string
-		for line := ""; !strings.HasPrefix(line, tag+" "); {
-			var err error
-			if line, err = r.ReadString('\n'); err != nil {
-				t.Fatal(err)
-			}
-			if !strings.HasPrefix(line, want) {
-				rest = append(rest, strings.TrimSpace(line))
-			}
-		}
-		got := strings.Join(rest, "; ")
+		got := slow.answer(t, tag)
 		if !strings.HasPrefix(got, c.result) || !strings.Contains(got, tag+" OK") {
 			t.Errorf("%s: %s", c.cmd, got)
 		}
@@ -150,15 +170,10 @@ func TestSearchOfGoneClientIsGivenUp(t *testing.T) {
 	cluster := nodetest.Start(t, nodetest.Options{Nodes: 1, Shards: 1})
 	cluster.CreateAccount(t, "alice", "secret")
 	storage := cluster.Client(t)
-	slow := slowStore{letGo: make(chan struct{}), givenUp: make(chan struct{}, 1)}
-	client, r := slowSession(t, "alice", slow, func(account, actor string) session.Store { return storage.SessionFor(account, actor) })
-	if _, err := io.WriteString(client, "c SEARCH ALL\r\n"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := r.ReadString('\n'); err != nil {
-		t.Fatal(err)
-	}
-	if err := client.Close(); err != nil {
+	slow := slowSession(t, "alice", storage)
+	slow.send(t, "c SEARCH ALL")
+	slow.line(t) // it is under way
+	if err := slow.Close(); err != nil {
 		t.Fatal(err)
 	}
 	select {
@@ -189,27 +204,12 @@ func TestExpungedWhileSearched_RFC5530_3(t *testing.T) {
 			}
 		}
 		do("b APPEND INBOX {7+}\r\nA: 1\r\n\n {7+}\r\nB: 1\r\n\n {7+}\r\nC: 1\r\n\n\r\n")
-		slow := slowStore{letGo: make(chan struct{}), givenUp: make(chan struct{}, 1)}
-		client, r := slowSession(t, user, slow, func(account, actor string) session.Store { return storage.SessionFor(account, actor) })
-		if _, err := io.WriteString(client, "c "+c.cmd+"\r\n"); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := r.ReadString('\n'); err != nil { // it is under way
-			t.Fatal(err)
-		}
+		slow := slowSession(t, user, storage)
+		slow.send(t, "c "+c.cmd)
+		slow.line(t) // it is under way
 		do("a SELECT INBOX\r\na STORE 2 +FLAGS (\\Deleted)\r\nb EXPUNGE\r\n")
 		close(slow.letGo)
-		var got []string
-		for line := ""; !strings.HasPrefix(line, "c "); {
-			var err error
-			if line, err = r.ReadString('\n'); err != nil {
-				t.Fatal(err)
-			}
-			if !strings.Contains(line, "INPROGRESS") {
-				got = append(got, strings.TrimSpace(line))
-			}
-		}
-		all := strings.Join(got, "; ")
+		all := slow.answer(t, "c")
 		expunged := strings.Contains(all, "c OK [EXPUNGEISSUED]") || strings.Contains(all, "* 2 EXPUNGE")
 		if !strings.Contains(all, c.result) || !expunged {
 			t.Errorf("%s: %s", c.cmd, all)

@@ -46,16 +46,15 @@ func (c *Conn) copyAcross(ctx context.Context, cmd wire.Copy, set imapnum.Set, d
 		}
 		return c.fail("COPY", err)
 	}
-	code := a.copyUID()
-	none := code == ""
-	if !tellsUIDs {
-		code = ""
+	from, code := a.from.Set(), ""
+	if tellsUIDs {
+		code = a.copyUID()
 	}
 	switch {
 	case !cmd.Move:
 		c.tell(false)
 		return c.ok(code, "COPY done")
-	case none:
+	case from.Empty():
 		return c.ok("", "MOVE done")
 	case code != "":
 		// Before the expunges, so that the client knows where the messages went (RFC
@@ -63,7 +62,7 @@ func (c *Conn) copyAcross(ctx context.Context, cmd wire.Copy, set imapnum.Set, d
 		c.w.Untagged("OK [", code, "] moved")
 	}
 	res, err := c.box.store.Propose(ctx, &pb.Entry{Op: &pb.Entry_Expunge{Expunge: &pb.ExpungeOp{
-		MailboxId: c.box.id, Uids: packed(a.from.Set()), UndeletedToo: true,
+		MailboxId: c.box.id, Uids: packed(from), UndeletedToo: true,
 	}}})
 	if err != nil {
 		return c.boxFailed("MOVE", err)

@@ -226,13 +226,11 @@ func (c *Conn) esearchSelected(ctx context.Context, cmd wire.Search, p *progress
 		return cmp.Or(err, errAnswered)
 	}
 	wantsAny(req)
-	searching, end := p.begin(ctx)
-	res, err := c.box.store.Search(searching, req)
-	end()
-	if err != nil {
-		return err
+	res, err := during(ctx, p, c.box.store.Search, req)
+	if err == nil {
+		err = c.searchedAt(ctx, res.GetMailboxModSeq())
 	}
-	if err := c.searchedAt(ctx, res.GetMailboxModSeq()); err != nil {
+	if err != nil {
 		return err
 	}
 	c.tellFoundIn(cmd, foundOf(res, req, cmd.Return), c.box.name, c.box.uidValidity)
@@ -255,9 +253,7 @@ func (c *Conn) esearchOther(ctx context.Context, cmd wire.Search, decode func(st
 	}
 	req := &pb.SearchRequest{MailboxId: in.info.GetId(), Key: t.key(cmd.Key), Part: partOf(cmd.Return)}
 	wantsAny(req)
-	searching, end := p.begin(ctx)
-	res, err := in.at.store.Search(searching, req)
-	end()
+	res, err := during(ctx, p, in.at.store.Search, req)
 	if err != nil {
 		return err
 	}

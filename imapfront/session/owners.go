@@ -214,11 +214,10 @@ func (c *Conn) note(ctx context.Context, in Store, owner string, shared bool) er
 	return nil
 }
 
-// mayInsert reports whether messages can be added to another account's mailbox,
-// before they are sent there: a nil error, client.ErrNoMailbox or
-// client.ErrNoPermission, or another error of storage; and whether the client may
-// select the mailbox. If not, it must not be told what UIDs there are in it (RFC
-// 9051, 6.3.12 and 6.4.7).
+// mayInsert reports whether messages can be added to a mailbox, before they are
+// sent to its account: a nil error, client.ErrNoMailbox or client.ErrNoPermission,
+// or another error of storage; and whether the client may select the mailbox. If
+// not, it must not be told what UIDs there are in it (RFC 9051, 6.3.12 and 6.4.7).
 func (c *Conn) mayInsert(ctx context.Context, at place) (tellsUIDs bool, err error) {
 	resp, err := aclWith(ctx, at, imapnum.RightInsert)
 	return imapnum.Rights(resp.GetInfo().GetRights()).Has(imapnum.RightRead), err

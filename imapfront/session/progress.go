@@ -16,18 +16,18 @@ type progress struct {
 	done, total int
 }
 
-// begin starts what a command waits for in between; c.w is not to be used before
-// end is called. The context ends when the client is gone.
-func (p *progress) begin(ctx context.Context) (_ context.Context, end func()) {
+// during calls storage, and tells the client meanwhile. The context of the call ends
+// when the client is gone. c.w is the timer's until it returns.
+func during[Q, R any](ctx context.Context, p *progress, call func(context.Context, Q) (R, error), req Q) (R, error) {
 	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	if p.due.IsZero() {
 		p.due = time.Now().Add(p.c.cfg.ProgressEvery)
 	}
 	var mu sync.Mutex
-	var timer *time.Timer
 	over := false
-	mu.Lock()
-	defer mu.Unlock()
+	var timer *time.Timer
+	mu.Lock() // until timer is set
 	timer = time.AfterFunc(time.Until(p.due), func() {
 		mu.Lock()
 		defer mu.Unlock()
@@ -41,13 +41,14 @@ func (p *progress) begin(ctx context.Context) (_ context.Context, end func()) {
 		p.due = time.Now().Add(p.c.cfg.ProgressEvery)
 		timer.Reset(p.c.cfg.ProgressEvery)
 	})
-	return ctx, func() {
+	mu.Unlock()
+	defer func() {
 		mu.Lock()
 		defer mu.Unlock()
 		over = true
 		timer.Stop()
-		cancel()
-	}
+	}()
+	return call(ctx, req)
 }
 
 // tell says how far the command has come (RFC 9585, 4).

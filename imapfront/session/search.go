@@ -34,14 +34,12 @@ func (c *Conn) searchSelected(ctx context.Context, cmd wire.Search, esearch bool
 	if esearch {
 		wantsAny(req)
 	}
-	searching, end := (&progress{c: c}).begin(ctx)
-	res, err := c.box.store.Search(searching, req)
-	end()
+	res, err := during(ctx, &progress{c: c}, c.box.store.Search, req)
+	if err == nil {
+		err = c.searchedAt(ctx, res.GetMailboxModSeq())
+	}
 	if err != nil {
 		c.unsave(ret)
-		return c.boxFailed("SEARCH", err)
-	}
-	if err := c.searchedAt(ctx, res.GetMailboxModSeq()); err != nil {
 		return c.boxFailed("SEARCH", err)
 	}
 	f := foundOf(res, req, ret)

@@ -25,14 +25,12 @@ func (c *Conn) sort(ctx context.Context, cmd wire.Sort) error {
 	for _, k := range cmd.Keys {
 		sortReq.Keys = append(sortReq.Keys, &pb.SortKey{Field: sortFields[k.Name], Reverse: k.Reverse})
 	}
-	sorting, end := (&progress{c: c}).begin(ctx)
-	res, err := c.box.store.Sort(sorting, sortReq)
-	end()
+	res, err := during(ctx, &progress{c: c}, c.box.store.Sort, sortReq)
+	if err == nil {
+		err = c.searchedAt(ctx, res.GetMailboxModSeq())
+	}
 	if err != nil {
 		c.unsave(cmd.Return)
-		return c.boxFailed("SORT", err)
-	}
-	if err := c.searchedAt(ctx, res.GetMailboxModSeq()); err != nil {
 		return c.boxFailed("SORT", err)
 	}
 	f := sortedOf(res, cmd.Return)

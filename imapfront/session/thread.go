@@ -23,13 +23,11 @@ func (c *Conn) thread(ctx context.Context, cmd wire.Thread) error {
 	if req == nil {
 		return err
 	}
-	threading, end := (&progress{c: c}).begin(ctx)
-	res, err := c.box.store.Thread(threading, &pb.ThreadRequest{Search: req, Algorithm: algorithm})
-	end()
-	if err != nil {
-		return c.boxFailed("THREAD", err)
+	res, err := during(ctx, &progress{c: c}, c.box.store.Thread, &pb.ThreadRequest{Search: req, Algorithm: algorithm})
+	if err == nil {
+		err = c.searchedAt(ctx, res.GetMailboxModSeq())
 	}
-	if err := c.searchedAt(ctx, res.GetMailboxModSeq()); err != nil {
+	if err != nil {
 		return c.boxFailed("THREAD", err)
 	}
 	nums := res.GetUids()
