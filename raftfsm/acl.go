@@ -320,7 +320,7 @@ func (m flagMask) keep(rec *messageRecord, system imapnum.SystemFlags, words []u
 func ownersOnly(e *pb.Entry) bool {
 	switch e.GetOp().(type) {
 	case *pb.Entry_CreateMailbox, *pb.Entry_DeleteMailbox, *pb.Entry_RenameMailbox, *pb.Entry_Append, *pb.Entry_Store, *pb.Entry_Expunge,
-		*pb.Entry_Copy, *pb.Entry_Replace, *pb.Entry_PutChunk, *pb.Entry_SetMetadata, *pb.Entry_SetAcl:
+		*pb.Entry_Copy, *pb.Entry_Replace, *pb.Entry_PutChunk, *pb.Entry_SetMetadata, *pb.Entry_SetAcl, *pb.Entry_ClaimRecent:
 		return false
 	}
 	return true

@@ -76,13 +76,13 @@ func (c *checker) run() error {
 // mailbox checks the counts, the change index and the expunge queue.
 func (c *checker) mailbox(m *Mailbox) error {
 	space, snap := c.a.space, c.a.v.snap
-	sum := &mailbox{info: &pb.MailboxInfo{}}
+	sum := &mailbox{info: &pb.MailboxInfo{RecentUid: m.info.GetRecentUid()}}
 	modSeqs := make(map[imapnum.UID]imapnum.ModSeq)
 	var uids imapnum.SetBuilder
 	err := scanMessages(snap, space, keys.Message, m.id, imapnum.SetOfRange(1, 1<<32-1), func(msg message) (bool, error) {
 		uids.Add(msg.uid)
 		modSeqs[msg.uid] = msg.rec.modSeq
-		sum.count(&msg.rec, 1)
+		sum.count(msg.uid, &msg.rec, 1)
 		for _, k := range msg.rec.keywords {
 			if int(k) >= len(m.info.GetKeywords()) {
 				return false, fmt.Errorf("%w: keyword %d of message %d", ErrInvariant, k, msg.uid)
@@ -95,6 +95,7 @@ func (c *checker) mailbox(m *Mailbox) error {
 	}
 	want := proto.CloneOf(m.info)
 	want.Exists, want.Unseen, want.Deleted = sum.info.GetExists(), sum.info.GetUnseen(), sum.info.GetDeleted()
+	want.Recent = sum.info.GetRecent()
 	want.Size, want.DeletedSize = sum.info.GetSize(), sum.info.GetDeletedSize()
 	set := uids.Set()
 	switch {
@@ -102,6 +103,8 @@ func (c *checker) mailbox(m *Mailbox) error {
 		return fmt.Errorf("%w: counts are %v, should be %v", ErrInvariant, m.info, want)
 	case m.info.GetHighestModSeq() == 0 || m.info.GetHighestModSeq() > uint64(c.a.rec.modSeq):
 		return fmt.Errorf("%w: HIGHESTMODSEQ %d, account's clock %d", ErrInvariant, m.info.GetHighestModSeq(), c.a.rec.modSeq)
+	case m.info.GetRecentUid() > m.info.GetUidNext():
+		return fmt.Errorf("%w: messages from UID %d on are recent, UIDNEXT %d", ErrInvariant, m.info.GetRecentUid(), m.info.GetUidNext())
 	case uint32(set.Max()) >= m.info.GetUidNext():
 		return fmt.Errorf("%w: UID %d, UIDNEXT %d", ErrInvariant, set.Max(), m.info.GetUidNext())
 	}

@@ -283,6 +283,8 @@ func (tx *tx) operation(acct *account, e *pb.Entry) (*pb.Result, error) {
 		return tx.setMetadata(acct, acct.actor, op.SetMetadata)
 	case *pb.Entry_SetAcl:
 		return tx.setACL(acct, op.SetAcl)
+	case *pb.Entry_ClaimRecent:
+		return tx.claimRecent(acct, op.ClaimRecent)
 	case *pb.Entry_NoteShare:
 		return tx.noteShare(acct, op.NoteShare)
 	}

@@ -101,7 +101,7 @@ func (tx *tx) insert(a *account, m *mailbox, rec messageRecord) (imapnum.UID, er
 	if err := tx.put(a, m, message{uid, rec}); err != nil {
 		return 0, err
 	}
-	m.count(&rec, 1)
+	m.count(uid, &rec, 1)
 	a.use(&rec, 1)
 	if m.index != nil {
 		m.index.add(uid, &rec)
@@ -123,13 +123,13 @@ func (tx *tx) replace(a *account, m *mailbox, msg message, system imapnum.System
 	if err := tx.del(a.space.Change(m.id, msg.rec.modSeq, msg.uid)); err != nil {
 		return err
 	}
-	m.count(&msg.rec, -1)
+	m.count(msg.uid, &msg.rec, -1)
 	if m.index != nil {
 		m.index.change(msg.uid, msg.rec.system, system)
 		m.index.changeWords(msg.uid, msg.rec.keywords, keywords)
 	}
 	msg.rec.modSeq, msg.rec.system, msg.rec.keywords = modSeq, system, keywords
-	m.count(&msg.rec, 1)
+	m.count(msg.uid, &msg.rec, 1)
 	return tx.put(a, m, msg)
 }
 
@@ -158,7 +158,7 @@ func (tx *tx) remove(a *account, m *mailbox, msgs []message) (imapnum.Set, error
 		if err := tx.set(a.space.Retention(tx.applied.time, m.id, msg.uid), nil); err != nil {
 			return imapnum.Set{}, err
 		}
-		m.count(&msg.rec, -1)
+		m.count(msg.uid, &msg.rec, -1)
 		a.use(&msg.rec, -1)
 		if m.index != nil {
 			m.index.remove(msg.uid, &msg.rec)
@@ -169,8 +169,11 @@ func (tx *tx) remove(a *account, m *mailbox, msgs []message) (imapnum.Set, error
 }
 
 // count adds a message to the mailbox's counts, or takes it away (n = -1).
-func (m *mailbox) count(rec *messageRecord, n int) {
+func (m *mailbox) count(uid imapnum.UID, rec *messageRecord, n int) {
 	i := m.info
+	if countsRecent(i, uid) {
+		i.Recent += uint32(n)
+	}
 	i.Exists += uint32(n)
 	i.Size += uint64(n) * rec.size
 	if rec.system&imapnum.FlagSeen == 0 {

@@ -124,7 +124,7 @@ func (p *pair) step() {
 
 func (p *pair) act() {
 	ok := pb.Code_CODE_OK
-	steps := []string{"append", "append", "append", "replace", "store", "store", "expunge", "churn", "churn", "copy", "copy", "create", "delete", "rename", "subscribe", "grant", "grant", "share", "meddle", "repeat", "deliver again", "garbage", "annotate", "annotate", "compact", "compact", "collect", "limit", "limit"}
+	steps := []string{"append", "append", "append", "replace", "store", "store", "expunge", "churn", "churn", "copy", "copy", "create", "delete", "rename", "subscribe", "grant", "grant", "share", "claim", "claim", "meddle", "repeat", "deliver again", "garbage", "annotate", "annotate", "compact", "compact", "collect", "limit", "limit"}
 	if p.shared && rapid.Bool().Draw(p.T, "by rights") {
 		steps = byRights
 	}
@@ -318,6 +318,11 @@ func (p *pair) act() {
 			MailboxId: m.ID, NewFloor: rapid.Uint64Range(0, p.model.ModSeq).Draw(p.T, "floor"), Limit: rapid.Uint32Range(0, 5).Draw(p.T, "limit"),
 			MaxRanges: rapid.Uint32Range(0, 3).Draw(p.T, "most ranges"),
 		}}})
+	case "claim":
+		_, m := p.mailbox()
+		want := p.model.ClaimRecent(m)
+		res := p.do(&pb.Entry{Op: &pb.Entry_ClaimRecent{ClaimRecent: &pb.ClaimRecentOp{MailboxId: m.ID}}})
+		p.equal("claimed", numbers(res.GetUids()), want)
 	case "collect":
 		before := p.m.time - rapid.Int64Range(0, 20e9).Draw(p.T, "age")
 		p.do(&pb.Entry{Op: &pb.Entry_Collect{Collect: &pb.CollectOp{
@@ -404,6 +409,11 @@ func (p *pair) compareMailbox(name string, box *Mailbox, want *model.Mailbox) {
 	i := box.Info()
 	p.equal(name, []any{i.GetId(), i.GetUidValidity(), i.GetUidNext(), i.GetHighestModSeq(), i.GetExists()},
 		[]any{want.ID, want.UIDValidity, want.UIDNext, want.HighestModSeq, len(want.Messages)})
+	recent := i.GetRecent()
+	if i.GetRecentUid() == 0 {
+		recent = i.GetExists()
+	}
+	p.equal(name+": recent", int(recent), want.Recent())
 	show := func(msgs []model.Message) (list []string) {
 		for _, m := range msgs {
 			list = append(list, fmt.Sprint(m.UID, m.ModSeq, m.Flags))

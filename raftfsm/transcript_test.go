@@ -97,6 +97,9 @@ func (x *transcript) run(c *command) (out string) {
 			out = x.list()
 		case "status":
 			out = x.status(x.box(c))
+		case "recent":
+			i := x.box(c).Info()
+			out = fmt.Sprintf("from UID %d on: %d\n", i.GetRecentUid(), i.GetRecent())
 		case "messages":
 			out = x.messages(x.box(c).Messages)
 		case "retained":
@@ -208,6 +211,8 @@ func (x *transcript) entry(c *command) *pb.Entry {
 		return grant(c.arg("box", "INBOX"), text("to"), text("rights"))
 	case "note-share", "forget-share":
 		return &pb.Entry{Op: &pb.Entry_NoteShare{NoteShare: &pb.NoteShareOp{Owner: text("owner"), Shared: c.name == "note-share"}}}
+	case "claim-recent":
+		return &pb.Entry{Op: &pb.Entry_ClaimRecent{ClaimRecent: &pb.ClaimRecentOp{MailboxId: id()}}}
 	case "collect":
 		before := c.number("before", x.time/1e9) * 1e9
 		return &pb.Entry{Op: &pb.Entry_Collect{Collect: &pb.CollectOp{

@@ -23,7 +23,9 @@ type Mailbox struct {
 	UIDValidity   uint32
 	UIDNext       uint32
 	HighestModSeq uint64
-	Messages      []Message
+	// Claimed is the highest UID that a session has claimed as recent to it.
+	Claimed  uint32
+	Messages []Message
 	// Gone is every message that was ever expunged: UID and the modseq of that.
 	Gone        map[uint32]uint64
 	Annotations map[string]Annotation // by name
@@ -356,6 +358,31 @@ func (a *Account) Copy(m *Mailbox, uids []uint32, to string, move bool) (from, i
 		}
 	}
 	return from, into, true
+}
+
+// ClaimRecent claims all messages that nobody has been told of, and returns the
+// UIDs that they have or had.
+func (a *Account) ClaimRecent(m *Mailbox) []uint32 {
+	if !a.may(m, "r") {
+		return nil
+	}
+	var uids []uint32
+	for uid := m.Claimed + 1; uid < m.UIDNext; uid++ {
+		uids = append(uids, uid)
+	}
+	m.Claimed = m.UIDNext - 1
+	return uids
+}
+
+// Recent returns how many messages nobody has claimed.
+func (m *Mailbox) Recent() int {
+	n := 0
+	for _, msg := range m.Messages {
+		if msg.UID > m.Claimed {
+			n++
+		}
+	}
+	return n
 }
 
 // Changed returns the messages with a modseq above since.

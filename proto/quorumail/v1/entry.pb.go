@@ -372,6 +372,7 @@ type Entry struct {
 	//	*Entry_Replace
 	//	*Entry_SetAcl
 	//	*Entry_NoteShare
+	//	*Entry_ClaimRecent
 	Op            isEntry_Op `protobuf_oneof:"op"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -620,6 +621,15 @@ func (x *Entry) GetNoteShare() *NoteShareOp {
 	return nil
 }
 
+func (x *Entry) GetClaimRecent() *ClaimRecentOp {
+	if x != nil {
+		if x, ok := x.Op.(*Entry_ClaimRecent); ok {
+			return x.ClaimRecent
+		}
+	}
+	return nil
+}
+
 type isEntry_Op interface {
 	isEntry_Op()
 }
@@ -700,6 +710,10 @@ type Entry_NoteShare struct {
 	NoteShare *NoteShareOp `protobuf:"bytes,30,opt,name=note_share,json=noteShare,proto3,oneof"`
 }
 
+type Entry_ClaimRecent struct {
+	ClaimRecent *ClaimRecentOp `protobuf:"bytes,31,opt,name=claim_recent,json=claimRecent,proto3,oneof"`
+}
+
 func (*Entry_CreateAccount) isEntry_Op() {}
 
 func (*Entry_SetCredentials) isEntry_Op() {}
@@ -737,6 +751,8 @@ func (*Entry_Replace) isEntry_Op() {}
 func (*Entry_SetAcl) isEntry_Op() {}
 
 func (*Entry_NoteShare) isEntry_Op() {}
+
+func (*Entry_ClaimRecent) isEntry_Op() {}
 
 // Creates an account with its INBOX. Refused with ACCOUNT_EXISTS if it is
 // there already.
@@ -2007,6 +2023,53 @@ func (x *NoteShareOp) GetShared() bool {
 	return false
 }
 
+// A session that has the mailbox read-write claims the messages that none has been
+// told of yet: they are \Recent to it, and to no later one (RFC 3501, 2.3.2). That
+// is no change of the messages: it has no modseq.
+type ClaimRecentOp struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	MailboxId     uint64                 `protobuf:"varint,1,opt,name=mailbox_id,json=mailboxId,proto3" json:"mailbox_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClaimRecentOp) Reset() {
+	*x = ClaimRecentOp{}
+	mi := &file_quorumail_v1_entry_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClaimRecentOp) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClaimRecentOp) ProtoMessage() {}
+
+func (x *ClaimRecentOp) ProtoReflect() protoreflect.Message {
+	mi := &file_quorumail_v1_entry_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClaimRecentOp.ProtoReflect.Descriptor instead.
+func (*ClaimRecentOp) Descriptor() ([]byte, []int) {
+	return file_quorumail_v1_entry_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ClaimRecentOp) GetMailboxId() uint64 {
+	if x != nil {
+		return x.MailboxId
+	}
+	return 0
+}
+
 // The result of one Entry. It is small, since the state machine remembers it:
 // what changed in detail is read with Changes.
 type Result struct {
@@ -2019,7 +2082,8 @@ type Result struct {
 	// UIDVALIDITY of the mailbox appended or copied to.
 	UidValidity uint32 `protobuf:"varint,4,opt,name=uid_validity,json=uidValidity,proto3" json:"uid_validity,omitempty"`
 	// Append and replace: the new UIDs, in message order (ascending). Copy: the new UIDs.
-	// Store: messages whose flags changed. Expunge: messages removed.
+	// Store: messages whose flags changed. Expunge: messages removed. ClaimRecent:
+	// the UIDs claimed, whether or not there still is a message.
 	Uids *UidSet `protobuf:"bytes,5,opt,name=uids,proto3" json:"uids,omitempty"`
 	// Copy: the UIDs copied, pairwise with uids. Store: messages that
 	// UNCHANGEDSINCE left alone (MODIFIED). Replace: the UID removed.
@@ -2048,7 +2112,7 @@ type Result struct {
 
 func (x *Result) Reset() {
 	*x = Result{}
-	mi := &file_quorumail_v1_entry_proto_msgTypes[23]
+	mi := &file_quorumail_v1_entry_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2060,7 +2124,7 @@ func (x *Result) String() string {
 func (*Result) ProtoMessage() {}
 
 func (x *Result) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_entry_proto_msgTypes[23]
+	mi := &file_quorumail_v1_entry_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2073,7 +2137,7 @@ func (x *Result) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Result.ProtoReflect.Descriptor instead.
 func (*Result) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_entry_proto_rawDescGZIP(), []int{23}
+	return file_quorumail_v1_entry_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Result) GetCode() Code {
@@ -2177,7 +2241,7 @@ const file_quorumail_v1_entry_proto_rawDesc = "" +
 	"\aentries\x18\x01 \x03(\v2\x13.quorumail.v1.EntryR\aentries\"A\n" +
 	"\tRequestId\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x1a\n" +
-	"\bsequence\x18\x02 \x01(\x04R\bsequence\"\xa0\n" +
+	"\bsequence\x18\x02 \x01(\x04R\bsequence\"\xe2\n" +
 	"\n" +
 	"\x05Entry\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x18\n" +
@@ -2205,7 +2269,8 @@ const file_quorumail_v1_entry_proto_rawDesc = "" +
 	"\areplace\x18\x1a \x01(\v2\x17.quorumail.v1.ReplaceOpH\x00R\areplace\x121\n" +
 	"\aset_acl\x18\x1b \x01(\v2\x16.quorumail.v1.SetACLOpH\x00R\x06setAcl\x12:\n" +
 	"\n" +
-	"note_share\x18\x1e \x01(\v2\x19.quorumail.v1.NoteShareOpH\x00R\tnoteShareB\x04\n" +
+	"note_share\x18\x1e \x01(\v2\x19.quorumail.v1.NoteShareOpH\x00R\tnoteShare\x12@\n" +
+	"\fclaim_recent\x18\x1f \x01(\v2\x1b.quorumail.v1.ClaimRecentOpH\x00R\vclaimRecentB\x04\n" +
 	"\x02op\"\xab\x01\n" +
 	"\x0fCreateAccountOp\x12;\n" +
 	"\vcredentials\x18\x01 \x01(\v2\x19.quorumail.v1.CredentialsR\vcredentials\x12*\n" +
@@ -2316,7 +2381,10 @@ const file_quorumail_v1_entry_proto_rawDesc = "" +
 	"\vMODE_REMOVE\x10\x03\";\n" +
 	"\vNoteShareOp\x12\x14\n" +
 	"\x05owner\x18\x01 \x01(\tR\x05owner\x12\x16\n" +
-	"\x06shared\x18\x02 \x01(\bR\x06shared\"\xfe\x03\n" +
+	"\x06shared\x18\x02 \x01(\bR\x06shared\".\n" +
+	"\rClaimRecentOp\x12\x1d\n" +
+	"\n" +
+	"mailbox_id\x18\x01 \x01(\x04R\tmailboxId\"\xfe\x03\n" +
 	"\x06Result\x12&\n" +
 	"\x04code\x18\x01 \x01(\x0e2\x12.quorumail.v1.CodeR\x04code\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x12\x17\n" +
@@ -2367,7 +2435,7 @@ func file_quorumail_v1_entry_proto_rawDescGZIP() []byte {
 }
 
 var file_quorumail_v1_entry_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_quorumail_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_quorumail_v1_entry_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_quorumail_v1_entry_proto_goTypes = []any{
 	(Code)(0),                // 0: quorumail.v1.Code
 	(StoreOp_Mode)(0),        // 1: quorumail.v1.StoreOp.Mode
@@ -2395,15 +2463,16 @@ var file_quorumail_v1_entry_proto_goTypes = []any{
 	(*SetMetadataOp)(nil),    // 23: quorumail.v1.SetMetadataOp
 	(*SetACLOp)(nil),         // 24: quorumail.v1.SetACLOp
 	(*NoteShareOp)(nil),      // 25: quorumail.v1.NoteShareOp
-	(*Result)(nil),           // 26: quorumail.v1.Result
-	(*SetQuotaOp)(nil),       // 27: quorumail.v1.SetQuotaOp
-	(*QuotaLimits)(nil),      // 28: quorumail.v1.QuotaLimits
-	(*Email)(nil),            // 29: quorumail.v1.Email
-	(*BodyChunk)(nil),        // 30: quorumail.v1.BodyChunk
-	(*UidSet)(nil),           // 31: quorumail.v1.UidSet
-	(*MetadataEntry)(nil),    // 32: quorumail.v1.MetadataEntry
-	(*MessageState)(nil),     // 33: quorumail.v1.MessageState
-	(QuotaResource)(0),       // 34: quorumail.v1.QuotaResource
+	(*ClaimRecentOp)(nil),    // 26: quorumail.v1.ClaimRecentOp
+	(*Result)(nil),           // 27: quorumail.v1.Result
+	(*SetQuotaOp)(nil),       // 28: quorumail.v1.SetQuotaOp
+	(*QuotaLimits)(nil),      // 29: quorumail.v1.QuotaLimits
+	(*Email)(nil),            // 30: quorumail.v1.Email
+	(*BodyChunk)(nil),        // 31: quorumail.v1.BodyChunk
+	(*UidSet)(nil),           // 32: quorumail.v1.UidSet
+	(*MetadataEntry)(nil),    // 33: quorumail.v1.MetadataEntry
+	(*MessageState)(nil),     // 34: quorumail.v1.MessageState
+	(QuotaResource)(0),       // 35: quorumail.v1.QuotaResource
 }
 var file_quorumail_v1_entry_proto_depIdxs = []int32{
 	5,  // 0: quorumail.v1.EntryBatch.entries:type_name -> quorumail.v1.Entry
@@ -2422,36 +2491,37 @@ var file_quorumail_v1_entry_proto_depIdxs = []int32{
 	20, // 13: quorumail.v1.Entry.put_chunk:type_name -> quorumail.v1.PutChunkOp
 	21, // 14: quorumail.v1.Entry.collect:type_name -> quorumail.v1.CollectOp
 	22, // 15: quorumail.v1.Entry.compact_queue:type_name -> quorumail.v1.CompactQueueOp
-	27, // 16: quorumail.v1.Entry.set_quota:type_name -> quorumail.v1.SetQuotaOp
+	28, // 16: quorumail.v1.Entry.set_quota:type_name -> quorumail.v1.SetQuotaOp
 	23, // 17: quorumail.v1.Entry.set_metadata:type_name -> quorumail.v1.SetMetadataOp
 	16, // 18: quorumail.v1.Entry.replace:type_name -> quorumail.v1.ReplaceOp
 	24, // 19: quorumail.v1.Entry.set_acl:type_name -> quorumail.v1.SetACLOp
 	25, // 20: quorumail.v1.Entry.note_share:type_name -> quorumail.v1.NoteShareOp
-	7,  // 21: quorumail.v1.CreateAccountOp.credentials:type_name -> quorumail.v1.Credentials
-	28, // 22: quorumail.v1.CreateAccountOp.quota:type_name -> quorumail.v1.QuotaLimits
-	7,  // 23: quorumail.v1.SetCredentialsOp.credentials:type_name -> quorumail.v1.Credentials
-	15, // 24: quorumail.v1.AppendOp.messages:type_name -> quorumail.v1.AppendMessage
-	29, // 25: quorumail.v1.AppendMessage.email:type_name -> quorumail.v1.Email
-	30, // 26: quorumail.v1.AppendMessage.inline:type_name -> quorumail.v1.BodyChunk
-	14, // 27: quorumail.v1.ReplaceOp.append:type_name -> quorumail.v1.AppendOp
-	31, // 28: quorumail.v1.StoreOp.uids:type_name -> quorumail.v1.UidSet
-	1,  // 29: quorumail.v1.StoreOp.mode:type_name -> quorumail.v1.StoreOp.Mode
-	31, // 30: quorumail.v1.ExpungeOp.uids:type_name -> quorumail.v1.UidSet
-	31, // 31: quorumail.v1.CopyOp.uids:type_name -> quorumail.v1.UidSet
-	30, // 32: quorumail.v1.PutChunkOp.chunk:type_name -> quorumail.v1.BodyChunk
-	32, // 33: quorumail.v1.SetMetadataOp.entries:type_name -> quorumail.v1.MetadataEntry
-	2,  // 34: quorumail.v1.SetACLOp.mode:type_name -> quorumail.v1.SetACLOp.Mode
-	0,  // 35: quorumail.v1.Result.code:type_name -> quorumail.v1.Code
-	31, // 36: quorumail.v1.Result.uids:type_name -> quorumail.v1.UidSet
-	31, // 37: quorumail.v1.Result.source_uids:type_name -> quorumail.v1.UidSet
-	31, // 38: quorumail.v1.Result.overtaken:type_name -> quorumail.v1.UidSet
-	33, // 39: quorumail.v1.Result.states:type_name -> quorumail.v1.MessageState
-	34, // 40: quorumail.v1.Result.over_quota:type_name -> quorumail.v1.QuotaResource
-	41, // [41:41] is the sub-list for method output_type
-	41, // [41:41] is the sub-list for method input_type
-	41, // [41:41] is the sub-list for extension type_name
-	41, // [41:41] is the sub-list for extension extendee
-	0,  // [0:41] is the sub-list for field type_name
+	26, // 21: quorumail.v1.Entry.claim_recent:type_name -> quorumail.v1.ClaimRecentOp
+	7,  // 22: quorumail.v1.CreateAccountOp.credentials:type_name -> quorumail.v1.Credentials
+	29, // 23: quorumail.v1.CreateAccountOp.quota:type_name -> quorumail.v1.QuotaLimits
+	7,  // 24: quorumail.v1.SetCredentialsOp.credentials:type_name -> quorumail.v1.Credentials
+	15, // 25: quorumail.v1.AppendOp.messages:type_name -> quorumail.v1.AppendMessage
+	30, // 26: quorumail.v1.AppendMessage.email:type_name -> quorumail.v1.Email
+	31, // 27: quorumail.v1.AppendMessage.inline:type_name -> quorumail.v1.BodyChunk
+	14, // 28: quorumail.v1.ReplaceOp.append:type_name -> quorumail.v1.AppendOp
+	32, // 29: quorumail.v1.StoreOp.uids:type_name -> quorumail.v1.UidSet
+	1,  // 30: quorumail.v1.StoreOp.mode:type_name -> quorumail.v1.StoreOp.Mode
+	32, // 31: quorumail.v1.ExpungeOp.uids:type_name -> quorumail.v1.UidSet
+	32, // 32: quorumail.v1.CopyOp.uids:type_name -> quorumail.v1.UidSet
+	31, // 33: quorumail.v1.PutChunkOp.chunk:type_name -> quorumail.v1.BodyChunk
+	33, // 34: quorumail.v1.SetMetadataOp.entries:type_name -> quorumail.v1.MetadataEntry
+	2,  // 35: quorumail.v1.SetACLOp.mode:type_name -> quorumail.v1.SetACLOp.Mode
+	0,  // 36: quorumail.v1.Result.code:type_name -> quorumail.v1.Code
+	32, // 37: quorumail.v1.Result.uids:type_name -> quorumail.v1.UidSet
+	32, // 38: quorumail.v1.Result.source_uids:type_name -> quorumail.v1.UidSet
+	32, // 39: quorumail.v1.Result.overtaken:type_name -> quorumail.v1.UidSet
+	34, // 40: quorumail.v1.Result.states:type_name -> quorumail.v1.MessageState
+	35, // 41: quorumail.v1.Result.over_quota:type_name -> quorumail.v1.QuotaResource
+	42, // [42:42] is the sub-list for method output_type
+	42, // [42:42] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_quorumail_v1_entry_proto_init() }
@@ -2481,6 +2551,7 @@ func file_quorumail_v1_entry_proto_init() {
 		(*Entry_Replace)(nil),
 		(*Entry_SetAcl)(nil),
 		(*Entry_NoteShare)(nil),
+		(*Entry_ClaimRecent)(nil),
 	}
 	file_quorumail_v1_entry_proto_msgTypes[14].OneofWrappers = []any{}
 	type x struct{}
@@ -2489,7 +2560,7 @@ func file_quorumail_v1_entry_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quorumail_v1_entry_proto_rawDesc), len(file_quorumail_v1_entry_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   24,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

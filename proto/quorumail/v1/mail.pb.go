@@ -777,6 +777,11 @@ type MailboxInfo struct {
 	Keywords []string `protobuf:"bytes,13,rep,name=keywords,proto3" json:"keywords,omitempty"`
 	// Expunges at or below this MODSEQ are no longer in the expunge queue.
 	ExpungeFloor uint64 `protobuf:"varint,14,opt,name=expunge_floor,json=expungeFloor,proto3" json:"expunge_floor,omitempty"`
+	// The lowest UID of which no session that has the mailbox read-write has been
+	// told, and how many messages have it or a higher one: they are \Recent (RFC
+	// 3501, 2.3.2). recent_uid 0: the record is older than this is kept, and none is.
+	RecentUid uint32 `protobuf:"varint,15,opt,name=recent_uid,json=recentUid,proto3" json:"recent_uid,omitempty"`
+	Recent    uint32 `protobuf:"varint,16,opt,name=recent,proto3" json:"recent,omitempty"`
 	// Rights of whom the mailbox was read for, as bits of imapnum.Rights. Not
 	// stored.
 	Rights        uint32 `protobuf:"varint,20,opt,name=rights,proto3" json:"rights,omitempty"`
@@ -908,6 +913,20 @@ func (x *MailboxInfo) GetKeywords() []string {
 func (x *MailboxInfo) GetExpungeFloor() uint64 {
 	if x != nil {
 		return x.ExpungeFloor
+	}
+	return 0
+}
+
+func (x *MailboxInfo) GetRecentUid() uint32 {
+	if x != nil {
+		return x.RecentUid
+	}
+	return 0
+}
+
+func (x *MailboxInfo) GetRecent() uint32 {
+	if x != nil {
+		return x.Recent
 	}
 	return 0
 }
@@ -1235,7 +1254,7 @@ const file_quorumail_v1_mail_proto_rawDesc = "" +
 	"\x06offset\x18\x01 \x01(\x04R\x06offset\x12\x19\n" +
 	"\braw_size\x18\x02 \x01(\rR\arawSize\x12)\n" +
 	"\x05codec\x18\x03 \x01(\x0e2\x13.quorumail.v1.CodecR\x05codec\x12\x12\n" +
-	"\x04data\x18\x04 \x01(\fR\x04data\"\xb2\x03\n" +
+	"\x04data\x18\x04 \x01(\fR\x04data\"\xe9\x03\n" +
 	"\vMailboxInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12!\n" +
@@ -1254,7 +1273,10 @@ const file_quorumail_v1_mail_proto_rawDesc = "" +
 	"subscribed\x18\f \x01(\bR\n" +
 	"subscribed\x12\x1a\n" +
 	"\bkeywords\x18\r \x03(\tR\bkeywords\x12#\n" +
-	"\rexpunge_floor\x18\x0e \x01(\x04R\fexpungeFloor\x12\x16\n" +
+	"\rexpunge_floor\x18\x0e \x01(\x04R\fexpungeFloor\x12\x1d\n" +
+	"\n" +
+	"recent_uid\x18\x0f \x01(\rR\trecentUid\x12\x16\n" +
+	"\x06recent\x18\x10 \x01(\rR\x06recent\x12\x16\n" +
 	"\x06rights\x18\x14 \x01(\rR\x06rights\"7\n" +
 	"\x03Acl\x120\n" +
 	"\aentries\x18\x01 \x03(\v2\x16.quorumail.v1.AclEntryR\aentries\"B\n" +
