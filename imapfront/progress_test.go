@@ -68,6 +68,23 @@ type slowClient struct {
 func slowSession(t *testing.T, user string, storage *client.Client) *slowClient {
 	t.Helper()
 	store := slowStore{letGo: make(chan struct{}), givenUp: make(chan struct{}, 1)}
+	conn := serveWith(t, func(account, actor string) session.Store {
+		s := store
+		s.Store = storage.SessionFor(account, actor)
+		return s
+	})
+	c := &slowClient{conn, bufio.NewReader(conn), store}
+	for _, cmd := range []string{"a LOGIN " + user + " secret", "b SELECT INBOX"} {
+		c.send(t, cmd)
+		c.answer(t, cmd[:1])
+	}
+	return c
+}
+
+// serveWith serves one connection with storage of the test's own, and returns the
+// client's side of it.
+func serveWith(t *testing.T, storage func(account, actor string) session.Store) net.Conn {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -82,12 +99,7 @@ func slowSession(t *testing.T, user string, storage *client.Client) *slowClient 
 	}
 	_ = l.Close() // one connection is enough
 	cfg := &session.Config{
-		Storage: func(account, actor string) session.Store {
-			s := store
-			s.Store = storage.SessionFor(account, actor)
-			return s
-		},
-		Verifier: auth.New(), Limits: wire.DefaultLimits(), Log: slog.New(slog.DiscardHandler),
+		Storage: storage, Verifier: auth.New(), Limits: wire.DefaultLimits(), Log: slog.New(slog.DiscardHandler),
 		LoginTimeout: time.Minute, IdleTimeout: time.Minute, WriteTimeout: time.Minute, ProgressEvery: time.Millisecond,
 	}
 	var done sync.WaitGroup
@@ -97,12 +109,7 @@ func slowSession(t *testing.T, user string, storage *client.Client) *slowClient 
 		done.Wait()
 	})
 	_ = conn.SetDeadline(time.Now().Add(time.Minute)) // what does not come shows as an error of reading
-	c := &slowClient{conn, bufio.NewReader(conn), store}
-	for _, cmd := range []string{"a LOGIN " + user + " secret", "b SELECT INBOX"} {
-		c.send(t, cmd)
-		c.answer(t, cmd[:1])
-	}
-	return c
+	return conn
 }
 
 func (c *slowClient) send(t *testing.T, cmd string) {

@@ -66,10 +66,13 @@ func (k *cursor) has(uid imapnum.UID) bool {
 	return len(k.ranges) > 0 && k.ranges[0].First <= uid
 }
 
+// recentBit stands for \Recent beside the bits of imapnum.SystemFlags.
+const recentBit = 1 << 5
+
 // flagLists prints lists of flags, each combination of system flags once.
 type flagLists struct {
 	c       *Conn
-	plain   [1 << 5][]byte // without keywords
+	plain   [recentBit << 1][]byte // without keywords
 	system  []cursor
 	bits    []uint32
 	words   []cursor
@@ -77,7 +80,7 @@ type flagLists struct {
 }
 
 func (c *Conn) flagLists(sets []*pb.FlaggedSet) *flagLists {
-	l := &flagLists{c: c}
+	l := &flagLists{c: c, system: []cursor{{c.box.recent.Ranges()}}, bits: []uint32{recentBit}}
 	for _, f := range sets {
 		at := cursor{unpacked(f.GetUids()).Ranges()}
 		switch f.GetFlag().(type) {
@@ -106,15 +109,15 @@ func (l *flagLists) of(uid imapnum.UID) (list []byte, words []uint32, system uin
 		return nil, words, system
 	}
 	if l.plain[system] == nil {
-		l.plain[system] = l.c.appendFlags(nil, system, nil)
+		l.plain[system] = l.c.appendFlags(nil, uid, system, nil)
 	}
 	return l.plain[system], nil, system
 }
 
 // appendFlags appends a list of flags in parentheses.
-func (c *Conn) appendFlags(b []byte, system uint32, words []uint32) []byte {
+func (c *Conn) appendFlags(b []byte, uid imapnum.UID, system uint32, words []uint32) []byte {
 	b = append(b, '(')
-	for i, name := range c.flagNames(&pb.MessageState{SystemFlags: system, Keywords: words}) {
+	for i, name := range c.flagNames(&pb.MessageState{Uid: uint32(uid), SystemFlags: system, Keywords: words}) {
 		if i > 0 {
 			b = append(b, ' ')
 		}
@@ -168,7 +171,7 @@ func (c *Conn) printFlags(cmd wire.Fetch, found imapnum.Set, res *pb.GetFlagsRes
 				if list != nil {
 					line = append(line, list...)
 				} else {
-					line = c.appendFlags(line, system, words)
+					line = c.appendFlags(line, uid, system, words)
 				}
 			}
 			line = append(line, ")\r\n"...)

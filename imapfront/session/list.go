@@ -313,5 +313,5 @@ func (c *Conn) statusValue(info *pb.MailboxInfo, item wire.StatusItem) string {
 	case "APPENDLIMIT":
 		return uitoa(uint64(c.cfg.Limits.Append))
 	}
-	return "0" // RECENT: \Recent is not kept
+	return uitoa(c.statusRecent(info)) // RECENT
 }

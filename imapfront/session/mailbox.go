@@ -25,6 +25,7 @@ type mailbox struct {
 	view        *view.View
 	keywords    []string    // the keyword table, as told
 	saved       imapnum.Set // the result of SEARCH RETURN (SAVE) (RFC 5182)
+	recent      imapnum.Set // UIDs that are \Recent to this session, told or not, there or not
 	watch       *watch
 	modSeqs     modSeqs
 	own         ownMessages
@@ -64,6 +65,9 @@ func (c *Conn) pull(ctx context.Context, all bool) error {
 		vanished = vanished.Union(set)
 	}
 	c.box.view.Take(changed, vanished, imapnum.ModSeq(info.GetHighestModSeq()))
+	if !c.box.view.Fresh().Empty() && (c.tellsMessages() || !c.box.own.added.Empty()) {
+		c.claimRecent(ctx, info)
+	}
 	changedRights, words := c.box.takeRights(c.at(c.box.name), info), len(info.GetKeywords()) > len(c.box.keywords)
 	if words {
 		c.box.keywords = info.GetKeywords()
@@ -110,7 +114,7 @@ func (c *Conn) tellFresh() {
 		}
 		c.w.Untagged(v.Count(), " EXISTS")
 		if !c.rev2 {
-			c.w.Untagged("0 RECENT")
+			c.w.Untagged(c.box.recentCount(), " RECENT")
 		}
 	}
 }
@@ -130,10 +134,13 @@ func (c *Conn) tellExpunges() {
 	c.box.saved = c.box.saved.Subtract(uids)
 	if c.tellsVanished() {
 		c.w.Untagged("VANISHED ", uids.String())
-		return
+	} else {
+		for _, seq := range seqs {
+			c.w.Untagged(seq, " EXPUNGE")
+		}
 	}
-	for _, seq := range seqs {
-		c.w.Untagged(seq, " EXPUNGE")
+	if !uids.Intersect(c.box.recent).Empty() {
+		c.w.Untagged(c.box.recentCount(), " RECENT") // RFC 3501, 7.3.2
 	}
 }
 
@@ -150,7 +157,13 @@ func (c *Conn) tellState(s *pb.MessageState) {
 
 // flagNames returns the flags of a message of the selected mailbox as IMAP names
 // them.
-func (c *Conn) flagNames(s *pb.MessageState) []string { return flagNames(s, c.box.keywords) }
+func (c *Conn) flagNames(s *pb.MessageState) []string {
+	names := flagNames(s, c.box.keywords)
+	if c.box.recent.Contains(imapnum.UID(s.GetUid())) {
+		names = append(names, wire.Recent)
+	}
+	return names
+}
 
 // flagNames does so with the keyword table of the message's mailbox.
 func flagNames(s *pb.MessageState, keywords []string) []string {

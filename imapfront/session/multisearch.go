@@ -20,9 +20,13 @@ type searched struct {
 	store Store
 	view  *view.View
 	saved imapnum.Set
+	// recent are UIDs that are \Recent, whether or not they are there.
+	recent imapnum.Set
 }
 
-func (b *mailbox) searched() searched { return searched{store: b.store, view: b.view, saved: b.saved} }
+func (b *mailbox) searched() searched {
+	return searched{store: b.store, view: b.view, saved: b.saved, recent: b.recent}
+}
 
 // esearch is ESEARCH (RFC 7377).
 func (c *Conn) esearch(ctx context.Context, cmd wire.ESearch) error {
@@ -243,7 +247,7 @@ func (c *Conn) esearchOther(ctx context.Context, cmd wire.Search, decode func(st
 	if in.info.GetExists() == 0 {
 		return nil
 	}
-	t := &translator{c: c, in: searched{store: in.at.store, view: view.New(imapnum.Set{}, 0)}, decode: decode}
+	t := &translator{c: c, in: searched{store: in.at.store, view: view.New(imapnum.Set{}, 0), recent: c.untold(in.info)}, decode: decode}
 	if namesPlaces(cmd.Key) {
 		opened, err := in.at.store.OpenMailbox(ctx, "", in.info.GetId(), nil, nil)
 		if err != nil {

@@ -239,6 +239,9 @@ func (t *translator) key(k wire.SearchKey) *pb.SearchKey {
 	case wire.SearchUIDs:
 		return t.uids(k.Set, true)
 	case wire.SearchFlag:
+		if k.Flag == wire.Recent {
+			return &pb.SearchKey{Key: &pb.SearchKey_Uids{Uids: packed(t.in.recent)}}
+		}
 		return &pb.SearchKey{Key: &pb.SearchKey_Flag{Flag: k.Flag}}
 	case wire.SearchHeader:
 		return &pb.SearchKey{Key: &pb.SearchKey_Header{Header: &pb.HeaderKey{Name: k.Name, Value: t.text(k.Value)}}}

@@ -41,6 +41,7 @@ func (c *Conn) doSelect(ctx context.Context, cmd wire.Select) error {
 	c.box.takeRights(at, info)
 	c.box.watch = c.watchMailbox(at.store, c.box.id, info.GetHighestModSeq())
 	c.state = selected
+	c.claimRecent(ctx, info)
 	c.tellOpened(opened)
 	if c.rev2 {
 		if err := c.tellName(ctx, at, info.GetName(), cmd.Mailbox); err != nil {
@@ -65,7 +66,7 @@ func (c *Conn) tellOpened(opened *pb.OpenedMailbox) {
 	c.tellFlagsList()
 	c.w.Untagged(info.GetExists(), " EXISTS")
 	if !c.rev2 {
-		c.w.Untagged("0 RECENT")
+		c.w.Untagged(c.box.recentCount(), " RECENT")
 		if first := imapnum.UID(opened.GetFirstUnseen()); first != 0 && !c.uidonly {
 			c.w.Untagged("OK [UNSEEN ", c.box.view.SeqNum(first), "] first unseen message")
 		}

@@ -21,7 +21,8 @@
 //
 //   - connections: how many there are (default 1).
 //   - messages: how many are appended to INBOX first, as UIDs 1 to n. Message n
-//     has the subject "message n" and the body "body n\r\n".
+//     has the subject "message n" and the body "body n\r\n". A session has been
+//     told of them, so that they are not \Recent.
 //   - state: what each connection does first: "none", "auth" (log in) or
 //     "selected" (also SELECT INBOX; the default).
 //   - users: names of users, one for each connection, whose number it sets: "users:

@@ -125,6 +125,9 @@ func (r *runner) prepare() error {
 				return err
 			}
 		}
+		if err := c.command("select INBOX"); err != nil {
+			return err
+		}
 		if err := c.command("logout"); err != nil {
 			return err
 		}

@@ -240,13 +240,16 @@ type NumSet struct {
 // same range, and each end may be 0 for "*".
 type NumRange struct{ Start, Stop uint32 }
 
+// Recent is the flag of the messages that the session is the first to be told of
+// (RFC 3501, 2.3.2). It cannot be stored.
+const Recent = `\Recent`
+
 // SearchKey is one search criterion (RFC 9051, 6.4.4). The concrete types
 // follow.
 type SearchKey interface{ searchKey() }
 
 // Search criteria. Flag keys (SEEN, UNKEYWORD …) become SearchFlag, maybe
-// inside SearchNot; OLD is true of all, NEW and RECENT of none (\Recent is not
-// kept).
+// inside SearchNot; NEW, OLD and RECENT too, of [Recent].
 type (
 	SearchAnd    []SearchKey
 	SearchOr     struct{ A, B SearchKey }

@@ -120,11 +120,13 @@ func (p *parser) searchKey(count *int) SearchKey {
 func simpleKey(name string) SearchKey {
 	not := func(flag string) SearchKey { return SearchNot{SearchFlag{flag}} }
 	switch name {
-	case "ALL", "OLD", "SAVEDATESUPPORTED":
+	case "ALL", "SAVEDATESUPPORTED":
 		return SearchAll{}
-	case "NEW", "RECENT":
-		return SearchNot{SearchAll{}}
-	case "SEEN", "ANSWERED", "FLAGGED", "DELETED", "DRAFT":
+	case "NEW":
+		return SearchAnd{SearchFlag{Recent}, not(`\Seen`)}
+	case "OLD":
+		return not(Recent)
+	case "RECENT", "SEEN", "ANSWERED", "FLAGGED", "DELETED", "DRAFT":
 		return SearchFlag{`\` + name[:1] + strings.ToLower(name[1:])}
 	case "UNSEEN", "UNANSWERED", "UNFLAGGED", "UNDELETED", "UNDRAFT":
 		return not(`\` + name[2:3] + strings.ToLower(name[3:]))

@@ -558,11 +558,9 @@ func (p *printer) searchKey(k SearchKey) {
 
 func (p *printer) searchNot(k SearchNot) {
 	switch inner := k.Key.(type) {
-	case SearchAll:
-		p.WriteString("new")
 	case SearchFlag:
 		if name, system := strings.CutPrefix(inner.Flag, `\`); system {
-			p.WriteString("un" + name)
+			p.WriteString(map[bool]string{false: "un" + name, true: "old"}[inner.Flag == Recent])
 			return
 		}
 		p.WriteString("unkeyword " + inner.Flag)

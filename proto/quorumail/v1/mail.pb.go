@@ -779,7 +779,7 @@ type MailboxInfo struct {
 	ExpungeFloor uint64 `protobuf:"varint,14,opt,name=expunge_floor,json=expungeFloor,proto3" json:"expunge_floor,omitempty"`
 	// The lowest UID of which no session that has the mailbox read-write has been
 	// told, and how many messages have it or a higher one: they are \Recent (RFC
-	// 3501, 2.3.2). recent_uid 0: the record is older than this is kept, and none is.
+	// 3501, 2.3.2). recent_uid 0: no session has been told of any; recent is 0 then.
 	RecentUid uint32 `protobuf:"varint,15,opt,name=recent_uid,json=recentUid,proto3" json:"recent_uid,omitempty"`
 	Recent    uint32 `protobuf:"varint,16,opt,name=recent,proto3" json:"recent,omitempty"`
 	// Rights of whom the mailbox was read for, as bits of imapnum.Rights. Not
