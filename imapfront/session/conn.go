@@ -417,6 +417,8 @@ func (c *Conn) executeSelected(ctx context.Context, cmd wire.Command) (done bool
 		return true, c.expunge(ctx, cmd)
 	case wire.Search:
 		return true, c.search(ctx, cmd)
+	case wire.CancelUpdate:
+		return true, c.cancelUpdate(cmd)
 	case wire.Sort:
 		return true, c.sort(ctx, cmd)
 	case wire.Thread:

@@ -29,6 +29,7 @@ type mailbox struct {
 	watch       *watch
 	modSeqs     modSeqs
 	own         ownMessages
+	contexts    contexts
 	// unfetched are new messages of which NOTIFY's items are still to be told.
 	unfetched imapnum.Set
 }
@@ -46,8 +47,26 @@ func (c *Conn) leave() {
 }
 
 // pull takes changes into the view: with all, everything that anyone has been
-// told was done; else at least what this session has done or been woken for.
+// told was done; else at least what this session has done or been woken for. Then
+// it finds out what they mean for the searches that are kept up to date. If storage
+// was ahead of the view there, the view follows: what has changed is told before
+// what it means (RFC 5465, 5.1). Who is too busy for that is looked at again soon.
 func (c *Conn) pull(ctx context.Context, all bool) error {
+	for range 3 {
+		if err := c.take(ctx, all); err != nil {
+			return err
+		}
+		if ahead := c.evaluate(ctx); !ahead {
+			return nil
+		}
+		all = false
+	}
+	c.in.wake()
+	return c.take(ctx, false)
+}
+
+// take takes changes into the view.
+func (c *Conn) take(ctx context.Context, all bool) error {
 	c.box.watch.news(0)
 	info, batches, err := c.box.store.Changes(ctx, c.box.id, &pb.Since{ModSeq: uint64(c.box.view.Taken())}, all)
 	if err != nil {
@@ -68,6 +87,7 @@ func (c *Conn) pull(ctx context.Context, all bool) error {
 	if !c.box.view.Fresh().Empty() && (c.tellsMessages() || !c.box.own.added.Empty()) {
 		c.claimRecent(ctx, info)
 	}
+	c.box.contexts.note(changed, vanished)
 	changedRights, words := c.box.takeRights(c.at(c.box.name), info), len(info.GetKeywords()) > len(c.box.keywords)
 	if words {
 		c.box.keywords = info.GetKeywords()
@@ -86,6 +106,7 @@ func (c *Conn) tell(expunges bool) {
 		return
 	}
 	v := c.box.view
+	c.tellGone()
 	if expunges {
 		c.tellExpunges()
 	}
@@ -97,6 +118,7 @@ func (c *Conn) tell(expunges bool) {
 		v.Withhold()
 	}
 	c.tellFresh()
+	c.tellContexts()
 }
 
 // tellFresh tells that there are new messages, which is allowed at any time. A
@@ -109,6 +131,7 @@ func (c *Conn) tellFresh() {
 	}
 	if v.TellFresh() {
 		c.box.own.added = imapnum.Set{}
+		c.box.contexts.noteFresh(fresh.Subtract(own))
 		if c.notify != nil && c.notify.selected.fetch != nil {
 			c.box.unfetched = c.box.unfetched.Union(fresh.Subtract(own))
 		}
@@ -127,6 +150,7 @@ func (c *Conn) tellExpunges() {
 		some = c.box.own.removed
 	}
 	c.box.own.removed = imapnum.Set{}
+	c.tellGone()
 	uids, seqs := c.box.view.TellExpungesOf(some)
 	if uids.Empty() {
 		return
@@ -186,7 +210,7 @@ func (c *Conn) tellFlagsList() {
 // refresh brings the view up to date before a command if there is reason to
 // believe that it is not.
 func (c *Conn) refresh(ctx context.Context) error {
-	if !c.box.watch.news(c.box.view.Taken()) {
+	if !c.box.watch.news(c.box.view.Taken()) && c.box.contexts.changed.Empty() {
 		return nil
 	}
 	return c.pull(ctx, false)

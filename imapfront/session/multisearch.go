@@ -22,10 +22,12 @@ type searched struct {
 	saved imapnum.Set
 	// recent are UIDs that are \Recent, whether or not they are there.
 	recent imapnum.Set
+	// last is the UID that "*" stands for; 0: there is no message.
+	last imapnum.UID
 }
 
 func (b *mailbox) searched() searched {
-	return searched{store: b.store, view: b.view, saved: b.saved, recent: b.recent}
+	return searched{store: b.store, view: b.view, saved: b.saved, recent: b.recent, last: b.view.UIDs().Max()}
 }
 
 // esearch is ESEARCH (RFC 7377).
@@ -35,6 +37,8 @@ func (c *Conn) esearch(ctx context.Context, cmd wire.ESearch) error {
 	switch {
 	case c.box == nil && (alone || slices.ContainsFunc(cmd.Sources, isSelected)):
 		return c.wrongState("select a mailbox first")
+	case c.box == nil && cmd.Search.Return.Update != nil:
+		return c.wrongState("UPDATE is for the selected mailbox, and none is")
 	case cmd.Search.Return.Save && !alone:
 		return c.bad("", "SAVE is for a search of the selected mailbox alone")
 	case c.charsetClashes(cmd.Search):
@@ -78,6 +82,9 @@ func (c *Conn) esearch(ctx context.Context, cmd wire.ESearch) error {
 		if err := c.w.Flush(); err != nil {
 			return err
 		}
+	}
+	if cmd.Search.Return.Update != nil && !slices.ContainsFunc(targets, func(t target) bool { return t.selected }) {
+		c.refuseUpdate(c.tag) // it is of the selected mailbox only, which was not searched
 	}
 	if c.box != nil {
 		c.tell(mayExpunge(!keyNamesNumbers(cmd.Search.Key)))
@@ -237,7 +244,9 @@ func (c *Conn) esearchSelected(ctx context.Context, cmd wire.Search, p *progress
 	if err != nil {
 		return err
 	}
-	c.tellFoundIn(cmd, foundOf(res, req, cmd.Return), c.box.name, c.box.uidValidity)
+	f := foundOf(res, req, cmd.Return)
+	c.tellFoundIn(cmd, f, c.box.name, c.box.uidValidity)
+	c.keep(cmd, true, f.uids, imapnum.ModSeq(res.GetMailboxModSeq()))
 	return nil
 }
 
@@ -254,6 +263,7 @@ func (c *Conn) esearchOther(ctx context.Context, cmd wire.Search, decode func(st
 			return err
 		}
 		t.in.view = view.New(unpacked(opened.GetUids()), imapnum.ModSeq(opened.GetInfo().GetHighestModSeq()))
+		t.in.last = t.in.view.UIDs().Max()
 	}
 	req := &pb.SearchRequest{MailboxId: in.info.GetId(), Key: t.key(cmd.Key), Part: partOf(cmd.Return)}
 	wantsAny(req)

@@ -202,11 +202,10 @@ func (n *notify) lookAgain(after time.Duration, wake func()) {
 
 // afterCommand tells what the command that has just been answered held back.
 func (c *Conn) afterCommand(ctx context.Context) error {
-	n := c.notify
-	if n == nil || c.state != selected { // nothing comes after LOGOUT's answer
+	if c.box == nil || c.state != selected { // nothing comes after LOGOUT's answer
 		return nil
 	}
-	if n.selected.messages && !n.selected.delayed {
+	if n := c.notify; n != nil && n.selected.messages && !n.selected.delayed {
 		c.tell(true)
 	}
 	return c.fetchFresh(ctx)

@@ -9,7 +9,7 @@ import (
 )
 
 // noting is the store of a connection's own account. It notes what the session
-// changes: of that it is not notified (RFC 5465, 5).
+// changes: of that it is not notified (RFC 5465, 5 and 5.2).
 type noting struct {
 	Store
 	c *Conn
@@ -18,9 +18,10 @@ type noting struct {
 // Propose implements Store.
 func (s noting) Propose(ctx context.Context, entry *pb.Entry) (*pb.Result, error) {
 	res, err := s.Store.Propose(ctx, entry)
-	if err == nil && s.c.notify != nil && res.GetCode() == pb.Code_CODE_OK && res.GetModSeq() != 0 {
-		if a := s.c.notify.account; a != nil {
-			a.note(entry, res)
+	fetches := s.c.box != nil && s.c.box.contexts.fetches()
+	if err == nil && (s.c.notify != nil || fetches) && res.GetCode() == pb.Code_CODE_OK && res.GetModSeq() != 0 {
+		if s.c.notify != nil && s.c.notify.account != nil {
+			s.c.notify.account.note(entry, res)
 		}
 		s.c.noteMessages(entry, res)
 	}

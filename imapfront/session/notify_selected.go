@@ -22,19 +22,24 @@ type ownMessages struct{ added, removed imapnum.Set }
 // tellOwn tells of what the client has done itself: that is the answer to its
 // command, and no notification.
 func (c *Conn) tellOwn(expunges bool) {
+	c.tellGone()
 	if expunges {
 		c.tellExpunges()
 	}
 	c.box.view.Withhold()
 	c.tellFresh()
+	c.tellContexts()
 }
 
 // fetchFresh tells what the client wants to know of messages that it has been
 // told of as new (RFC 5465, 5.2). What storage cannot tell now is told with the
 // next. An error ends the connection.
 func (c *Conn) fetchFresh(ctx context.Context) error {
-	if c.box == nil || c.box.unfetched.Empty() {
+	if c.box == nil {
 		return nil
+	}
+	if err := c.fetchMatches(ctx); err != nil || c.box.unfetched.Empty() {
+		return err
 	}
 	set := c.box.unfetched
 	if c.notify == nil || c.notify.selected.fetch == nil {

@@ -7,7 +7,7 @@ import (
 )
 
 // searchExtensions are the capabilities that say what else SEARCH can do.
-var searchExtensions = []string{"PARTIAL", "MULTISEARCH"}
+var searchExtensions = []string{"PARTIAL", "MULTISEARCH", "CONTEXT=SEARCH"}
 
 // found is what a search has come to.
 type found struct {
@@ -31,7 +31,7 @@ func partOf(ret *wire.SearchReturn) *pb.SearchPart {
 }
 
 func onlyPart(ret *wire.SearchReturn) bool {
-	return ret.Partial.First != 0 && !ret.Min && !ret.Max && !ret.Count
+	return ret.Partial.First != 0 && !ret.Min && !ret.Max && !ret.Count && ret.Update == nil
 }
 
 // foundOf takes what storage has found for a request.

@@ -51,6 +51,7 @@ func (c *Conn) searchSelected(ctx context.Context, cmd wire.Search, esearch bool
 	if ret != nil && ret.Save {
 		c.box.saved = f.saved(ret)
 	}
+	c.keep(cmd, esearch, f.uids, imapnum.ModSeq(res.GetMailboxModSeq()))
 	c.tell(mayExpunge(cmd.UID && !keyNamesNumbers(cmd.Key))) // RFC 7162, 3.2.10.2
 	return c.done("SEARCH done")
 }
@@ -64,6 +65,9 @@ func (c *Conn) charsetClashes(cmd wire.Search) bool { return c.utf8Accept && cmd
 // criteria brings the view up to date and translates what SEARCH, SORT and THREAD
 // look for in it. The request is nil if the command has been answered.
 func (c *Conn) criteria(ctx context.Context, what, charset string, key wire.SearchKey, ret *wire.SearchReturn) (*pb.SearchRequest, error) {
+	if c.tagInUse(ret) {
+		return nil, c.bad("", "the tag is that of a search that is kept up to date")
+	}
 	decode, ok := decoder(charset)
 	if !ok {
 		c.unsave(ret)
@@ -177,17 +181,21 @@ func (t *translator) text(s string) string {
 // uids translates a sequence-set. Numbers that no message has match none: to name
 // them is no mistake in a search (RFC 7377, 2).
 func (t *translator) uids(set wire.NumSet, uid bool) *pb.SearchKey {
+	return &pb.SearchKey{Key: &pb.SearchKey_Uids{Uids: packed(t.numbers(set, uid))}}
+}
+
+// numbers returns the UIDs that a sequence-set names.
+func (t *translator) numbers(set wire.NumSet, uid bool) (uids imapnum.Set) {
 	v := t.in.view
-	var uids imapnum.Set
 	switch {
 	case set.Saved:
 		uids = t.in.saved
 	case uid:
-		uids = uidsOf(set, uint32(v.UIDs().Max()))
+		uids = uidsOf(set, uint32(t.in.last))
 	default:
 		uids = uidsAt(v, set) // within the view: what lies between is none of it
 	}
-	return &pb.SearchKey{Key: &pb.SearchKey_Uids{Uids: packed(uids)}}
+	return uids
 }
 
 // uidsOf returns the numbers that a sequence-set names if last is the greatest in

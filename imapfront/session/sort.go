@@ -38,6 +38,9 @@ func (c *Conn) sort(ctx context.Context, cmd wire.Sort) error {
 	if ret := cmd.Return; ret != nil && ret.Save {
 		c.box.saved = f.saved(ret)
 	}
+	if cmd.Return != nil && cmd.Return.Update != nil {
+		c.refuseUpdate(c.tag) // RFC 5267, 4.3.1: a sorted result is not kept up to date
+	}
 	c.tell(mayExpunge(cmd.UID && !keyNamesNumbers(cmd.Key)))
 	return c.done("SORT done")
 }

@@ -44,7 +44,7 @@ func (c *Conn) storeFlags(ctx context.Context, cmd wire.Store) error {
 	if res.GetCode() != pb.Code_CODE_OK {
 		return c.refused(res)
 	}
-	if !c.takeStored(res) {
+	if taken := c.takeStored(res); !taken || c.evaluate(ctx) {
 		if err := c.pull(ctx, false); err != nil {
 			return c.boxFailed("STORE", err)
 		}
@@ -91,6 +91,7 @@ func (c *Conn) takeStored(res *pb.Result) bool {
 		}
 	}
 	v.Take(changed, imapnum.Set{}, imapnum.ModSeq(res.GetModSeq()))
+	c.box.contexts.note(changed, imapnum.Set{})
 	return true
 }
 

@@ -171,6 +171,7 @@ type SearchReturn struct {
 	Min, Max, All, Count, Save bool
 	// Partial and All exclude each other (RFC 9394, 3.1).
 	Partial PartialRange
+	Update  *SearchUpdate // nil: not asked for
 }
 
 // Fetch is FETCH and UID FETCH (RFC 9051, 6.4.5; RFC 7162, 3.1.4 and 3.2.6; RFC

@@ -40,6 +40,8 @@ func TestSyntaxErrors_RFC9051_9(t *testing.T) {
 			// search
 			"a search", "a search bogus", "a search (seen", "a search ()", "a search not", "a search or seen", "a search seen  seen", "a search charset utf-8",
 			"a search return (bogus) all", "a search return (all all) all",
+			"a cancelupdate", "a cancelupdate a", "a cancelupdate \"a\" b", "a cancelupdate {1+}\r\na", "a search return (update ()) all", "a search return (update (bogus)) all",
+			"a search return (update (all)) all", "a search return (context 1) all",
 			"a esearch", "a uid esearch all", "a esearch in () all", "a esearch in (selected)", "a esearch in (bogus) all", "a esearch in (selected-delayed) all",
 			"a esearch in (subtree) all", "a esearch in (subtree-one ()) all", "a esearch in (mailboxes a% ) all", "a esearch in (\"selected\") all",
 			"a esearch in (selected (x)) all", "a esearch in selected all", "a esearch in (selected) return (bogus) all", "a esearch return () in (selected) all",

@@ -76,3 +76,29 @@ func lenOf(ranges []imapnum.Range) uint64 {
 	}
 	return n
 }
+
+// ESearchUpdate is what an ESEARCH response tells of a search whose result has
+// changed (RFC 5267, 4.3.2). The correlators are those of its result.
+type ESearchUpdate struct {
+	Tag         string
+	UID         bool
+	Mailbox     string
+	UIDValidity uint32
+	// Removed leave the result, Added come into it, each in mailbox order.
+	Removed, Added imapnum.Set
+}
+
+// ESearchUpdate prints an update; nothing if nothing has changed.
+func (w *Writer) ESearchUpdate(e ESearchUpdate) {
+	if e.Removed.Empty() && e.Added.Empty() {
+		return
+	}
+	w.beginESearch(e.Tag, e.UID, e.Mailbox, e.UIDValidity)
+	if !e.Removed.Empty() {
+		w.Raw(" REMOVEFROM (0 ").Set(e.Removed).Raw(")")
+	}
+	if !e.Added.Empty() {
+		w.Raw(" ADDTO (0 ").Set(e.Added).Raw(")")
+	}
+	w.CRLF()
+}

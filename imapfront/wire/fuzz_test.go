@@ -158,6 +158,7 @@ func FuzzReadCommand(f *testing.F) {
 		"a setmetadata INBOX (/private/a ~{2+}\r\n\x00x /shared/b NIL /private/c {3+}\r\nabc)\r\n",
 		"a notify set status (selected (MessageNew (uid body.peek[1]) MessageExpunge FlagChange)) (subtree (a {1}\r\nb) (MailboxName X-y))\r\nb notify none\r\n",
 		"a esearch in (mailboxes (a {1}\r\nb) subtree-one c personal selected) return (count) charset utf-8 unseen\r\nb esearch unseen\r\n",
+		"a uid search return (context count update (uid body.peek[header.fields (to)])) unseen\r\nb sort return (update) (date) utf-8 all\r\nc cancelupdate \"a\" \"b\\\\\"\r\n",
 		"a uid search return (partial -1:-500 min save) $ 1:*\r\na uid fetch 1:* (flags) (partial 3:1 changedsince 5)\r\n",
 		"a getmetadata (depth infinity maxsize 5) \"\" (/private /shared/comment)\r\na list \"\" * return (metadata (/private/a))\r\n",
 		"a setacl \"a b\" {3+}\r\nbob +lrc\r\na deleteacl x -anyone\r\na listrights x \"\"\r\na getacl x\r\na list \"\" (a b) return (myrights)\r\n",

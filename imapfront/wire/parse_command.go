@@ -50,7 +50,7 @@ func (p *parser) command(name string) Command {
 func knownCommand(name string) bool {
 	switch name {
 	case "ID", "LOGIN", "AUTHENTICATE", "ENABLE", "SELECT", "EXAMINE", "CREATE", "DELETE", "RENAME", "SUBSCRIBE",
-		"UNSUBSCRIBE", "LIST", "LSUB", "STATUS", "APPEND", "SEARCH", "UID SEARCH", "ESEARCH", "FETCH", "UID FETCH", "STORE",
+		"UNSUBSCRIBE", "LIST", "LSUB", "STATUS", "APPEND", "SEARCH", "UID SEARCH", "ESEARCH", "CANCELUPDATE", "FETCH", "UID FETCH", "STORE",
 		"UID STORE", "GETMETADATA", "SETMETADATA", "GETQUOTA", "GETQUOTAROOT", "SETQUOTA", "COPY", "UID COPY", "MOVE", "UID MOVE", "UID EXPUNGE",
 		"REPLACE", "UID REPLACE", "NOTIFY", "SORT", "UID SORT", "THREAD", "UID THREAD", "COMPRESS",
 		"SETACL", "DELETEACL", "GETACL", "LISTRIGHTS", "MYRIGHTS":
@@ -89,6 +89,8 @@ func (p *parser) arguments(name string) Command {
 	switch name {
 	case "ESEARCH":
 		return p.esearch()
+	case "CANCELUPDATE":
+		return p.cancelUpdate()
 	case "UID EXPUNGE":
 		set := p.numSet()
 		return Expunge{UIDs: &set}

@@ -42,6 +42,11 @@ func (p *parser) searchReturn() *SearchReturn {
 			p.sp()
 			r.Partial = p.partialRange()
 			lists++
+		case "CONTEXT":
+			// A hint that the criteria will be used again (RFC 5267, 4.2), and no result:
+			// without others ALL is implied.
+		case "UPDATE":
+			r.Update = p.searchUpdate()
 		case "COUNT":
 			r.Count = true
 		case "SAVE":

@@ -65,6 +65,13 @@ func TestResponses_RFC9051_7(t *testing.T) {
 		"* ESEARCH (TAG \"a\") PARTIAL (-1:-9 NIL)\r\n": func(w *Writer) {
 			w.ESearch(ESearchResult{Tag: "a", Return: SearchReturn{Partial: PartialRange{First: 1, Last: 9, FromEnd: true}}})
 		},
+		"* ESEARCH (TAG \"a\") UID ADDTO (0 1:3,7)\r\n": func(w *Writer) { // RFC 5267, 4.3.3
+			w.ESearchUpdate(ESearchUpdate{Tag: "a", UID: true, Added: set})
+		},
+		"* ESEARCH (TAG \"a\") REMOVEFROM (0 1:3,7) ADDTO (0 5)\r\n": func(w *Writer) {
+			w.ESearchUpdate(ESearchUpdate{Tag: "a"})
+			w.ESearchUpdate(ESearchUpdate{Tag: "a", Removed: set, Added: imapnum.SetOf(5)})
+		},
 		"* ESEARCH (TAG \"a\" MAILBOX \"x y\" UIDVALIDITY 4) UID COUNT 4\r\n": func(w *Writer) { // RFC 7377, 2.1
 			w.ESearch(ESearchResult{Tag: "a", Mailbox: "x y", UIDValidity: 4, UID: true, Return: SearchReturn{Count: true}, Found: set.Ranges()})
 		},
