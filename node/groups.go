@@ -95,10 +95,10 @@ func (n *Node) followMap(ctx context.Context) {
 // openShard starts the replica of a shard, and founds its group if need be: the
 // map is the same for all founders.
 func (n *Node) openShard(info *pb.ShardInfo) error {
-	hub := service.NewHub()
+	hub, marks := service.NewHub(), &service.Marks{}
 	fsm, err := raftfsm.Open(raftfsm.Config{
 		DB: n.state, FS: n.cfg.FS, Dir: n.path("import"), Shard: info.GetId(),
-		OnChange: hub.Changed, Log: n.log,
+		OnChange: hub.Changed, OnMark: marks.Capture, Log: n.log,
 	})
 	if err != nil {
 		return err
@@ -113,14 +113,16 @@ func (n *Node) openShard(info *pb.ShardInfo) error {
 	}
 	r, err := shard.Open(cfg)
 	if err != nil {
+		marks.Close()
 		return err
 	}
 	if err := r.Bootstrap(info.GetReplicas()); err != nil {
 		_ = r.Close() // err tells more
+		marks.Close()
 		return err
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.mu.shards[info.GetId()] = &service.Shard{ID: info.GetId(), Replica: r, State: fsm, Hub: hub}
+	n.mu.shards[info.GetId()] = &service.Shard{ID: info.GetId(), Replica: r, State: fsm, Hub: hub, Marks: marks}
 	return nil
 }

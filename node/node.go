@@ -327,6 +327,9 @@ func (n *Node) release() error {
 		<-n.served
 		n.service.Wait()
 	}
+	for _, sh := range n.shards() {
+		sh.Marks.Close()
+	}
 	if n.flusher != nil {
 		n.flusher.Close()
 	}

@@ -16,16 +16,23 @@ import (
 // ErrInvariant says that stored records contradict each other.
 var ErrInvariant = errors.New("invariant broken")
 
-// Check verifies the invariants of one account on a view of its own: that each
-// mailbox's counts, change index, expunge queue and bitmaps agree with its
-// message records, and that each content record counts its references. It reads
-// the whole account but the bodies.
+// Check verifies the invariants of one account on a view of its own; see
+// [View.Check].
 func (f *FSM) Check(account string) error {
 	v, err := f.View()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = v.Close() }() // nothing was written
+	return v.Check(account)
+}
+
+// Check verifies the invariants of one account: that each mailbox's counts, change
+// index, expunge queue and bitmaps agree with its message records, that its quota's
+// usage is the sum of what there is, and that each content record counts its
+// references and has its whole body. What contradicts itself is ErrInvariant. It
+// reads the whole account.
+func (v *View) Check(account string) error {
 	a, err := v.Account(account)
 	if err != nil {
 		return err

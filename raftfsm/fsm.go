@@ -33,6 +33,9 @@ type Config struct {
 	// OnChange, if given, is called by the apply goroutine for each account that
 	// a batch changed, once the batch can be read. It must not block.
 	OnChange func(Change)
+	// OnMark, if given, is called by the apply goroutine with the state as it is
+	// after a batch that has a mark. It must not block, and has the view to close.
+	OnMark func(mark []byte, v *View)
 	// IndexCache bounds the mailboxes whose UIDs and flags are held in memory;
 	// default 1,000.
 	IndexCache int
@@ -153,51 +156,74 @@ func (f *FSM) DurableApplied() (uint64, error) {
 // ApplyBatch applies commands, ascending by index, and returns for each the
 // results of its entries. Commands at or below the applied index are passed
 // over, with no results: they are in the state already. All effects of the call
-// become visible, and survive a crash, together.
+// become visible, and survive a crash, together, but for those after a mark: the
+// state is captured before them.
 //
 // An error means that the state is no longer known: a failed read or write, or
 // a record that cannot be ours. The replica must stop. Nothing in a command can
 // bring it about.
 func (f *FSM) ApplyBatch(cmds []Command) ([][]*pb.Result, error) {
-	tx := newTx(f)
-	defer tx.close()
 	results := make([][]*pb.Result, len(cmds))
-	for i, cmd := range cmds {
-		if cmd.Index <= tx.applied.index {
-			continue
-		}
-		tx.applied.index, tx.applied.term = cmd.Index, cmd.Term
-		res, err := tx.command(cmd)
+	for done := 0; done < len(cmds); {
+		n, err := f.applyToMark(cmds[done:], results[done:])
 		if err != nil {
-			return nil, fmt.Errorf("raftfsm: apply: shard %d index %d: %w", f.cfg.Shard, cmd.Index, err)
+			return nil, fmt.Errorf("raftfsm: apply: shard %d: %w", f.cfg.Shard, err)
 		}
-		results[i] = res
-	}
-	if err := tx.commit(); err != nil {
-		return nil, fmt.Errorf("raftfsm: apply: shard %d: %w", f.cfg.Shard, err)
+		done += n
 	}
 	return results, nil
 }
 
-// command applies the entries of one command. Data that is no EntryBatch has
-// one result.
-func (tx *tx) command(cmd Command) ([]*pb.Result, error) {
+// applyToMark applies commands up to the first that has a mark, in one transaction,
+// and returns how many these are.
+func (f *FSM) applyToMark(cmds []Command, results [][]*pb.Result) (n int, err error) {
+	tx := newTx(f)
+	defer tx.close()
+	var mark []byte
+	for n < len(cmds) && mark == nil {
+		cmd := cmds[n]
+		n++
+		if cmd.Index <= tx.applied.index {
+			continue
+		}
+		tx.applied.index, tx.applied.term = cmd.Index, cmd.Term
+		if results[n-1], mark, err = tx.command(cmd); err != nil {
+			return 0, fmt.Errorf("index %d: %w", cmd.Index, err)
+		}
+	}
+	if err := tx.commit(); err != nil || mark == nil || f.cfg.OnMark == nil {
+		return n, err
+	}
+	v, err := f.View()
+	if err != nil {
+		return 0, err
+	}
+	f.cfg.OnMark(mark, v)
+	return n, nil
+}
+
+// command applies the entries of one command, and returns its mark, which has a
+// result after theirs. Data that is no EntryBatch has one result.
+func (tx *tx) command(cmd Command) (results []*pb.Result, mark []byte, err error) {
 	if len(cmd.Data) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	var batch pb.EntryBatch
 	if err := proto.Unmarshal(cmd.Data, &batch); err != nil {
-		return []*pb.Result{refuse(pb.Code_CODE_INVALID, "not an entry batch")}, nil
+		return []*pb.Result{refuse(pb.Code_CODE_INVALID, "not an entry batch")}, nil, nil
 	}
-	results := make([]*pb.Result, len(batch.GetEntries()))
+	results = make([]*pb.Result, len(batch.GetEntries()))
 	for i, e := range batch.GetEntries() {
 		res, err := tx.entry(e)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		results[i] = res
 	}
-	return results, nil
+	if len(batch.GetMark()) > 0 {
+		mark, results = batch.GetMark(), append(results, &pb.Result{Code: pb.Code_CODE_OK})
+	}
+	return results, mark, nil
 }
 
 // entry applies one entry, unless its session has had it done before.

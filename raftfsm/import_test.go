@@ -55,7 +55,7 @@ func TestViewOvertakenByImportIsRefused(t *testing.T) {
 	_, byName := box.a.MailboxByName("INBOX")
 	_, account := box.a.v.Account(alice)
 	_, changes := box.Changes(Since{}, func(*pb.MessageState) error { return nil })
-	_, _, hash := box.a.v.Hash()
+	_, hash := box.a.v.Digests(t.Context(), nil)
 	for what, err := range map[string]error{
 		"MailboxByName": byName, "Account": account, "Changes": changes, "Hash": hash,
 		"Export": box.a.v.Export(&bytes.Buffer{}),

@@ -1,6 +1,7 @@
 package raftfsm
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -551,11 +552,11 @@ func (f *FSM) hashForTest(t interface{ Fatal(...any) }) string {
 		t.Fatal(err)
 	}
 	defer func() { _ = v.Close() }()
-	sum, n, err := v.Hash()
+	d, err := v.Digests(context.Background(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return fmt.Sprintf("%x of %d", sum, n)
+	return fmt.Sprintf("%x of %d", d.Sum, d.Keys)
 }
 
 // Random histories: the state machine does what the model does, whatever is

@@ -1,8 +1,6 @@
 package raftfsm
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -227,23 +225,4 @@ func (a *Account) MailboxByID(id imapnum.MailboxID) (*Mailbox, error) {
 	subscription, err := get(a.v.snap, key)
 	info.Subscribed = subscription != nil
 	return &Mailbox{a: a, id: id, info: info}, err
-}
-
-// Hash returns a digest of the whole keyspace of the shard, and how many keys it
-// has. Replicas whose views are at the same index have the same.
-func (v *View) Hash() (sum [sha256.Size]byte, n uint64, err error) {
-	h := sha256.New()
-	var size [8]byte
-	start, end := keys.Shard(v.f.cfg.Shard)
-	err = scan(v.snap, start, end, func(key, value []byte) (bool, error) {
-		for _, part := range [][]byte{key, value} {
-			binary.BigEndian.PutUint64(size[:], uint64(len(part)))
-			h.Write(size[:])
-			h.Write(part)
-		}
-		n++
-		return true, nil
-	})
-	h.Sum(sum[:0])
-	return sum, n, err
 }

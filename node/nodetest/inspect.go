@@ -1,13 +1,16 @@
 package nodetest
 
 import (
-	"bytes"
 	"context"
+	"crypto/rand"
+	"fmt"
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/quorumail/quorumail/proto/imapnum"
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
@@ -94,11 +97,11 @@ func (c *Cluster) KillLeader(t testing.TB, account string) string {
 	return name
 }
 
-// HashesEqual fails the test unless the running replicas of each shard come to
-// hold equal keyspaces at an equal applied index. Writers must be quiet.
+// HashesEqual fails the test unless the running replicas of each shard hold equal
+// keyspaces at an equal index, without a contradiction in them.
 func (c *Cluster) HashesEqual(t testing.TB) {
 	t.Helper()
-	conns := make(map[string]*grpc.ClientConn)
+	nodes := make(map[string]pb.AdminServiceClient)
 	for _, m := range c.members {
 		if c.Node(m.name) == nil {
 			continue
@@ -108,36 +111,104 @@ func (c *Cluster) HashesEqual(t testing.TB) {
 			t.Fatal(err)
 		}
 		defer cc.Close()
-		conns[m.name] = cc
+		nodes[m.name] = pb.NewAdminServiceClient(cc)
 	}
 	for id := uint32(1); id <= uint32(c.opts.Shards); id++ {
-		eventually(t, "replicas of a shard", func() string {
-			first := ""
-			var want *pb.HashShardResponse
-			for name, cc := range conns {
-				ctx, cancel := context.WithTimeout(context.Background(), patience)
-				got, err := pb.NewAdminServiceClient(cc).HashShard(ctx, &pb.HashShardRequest{Shard: id})
-				cancel()
-				if err != nil {
-					if c.opts.Replicas < c.opts.Nodes {
-						continue // not one of this shard's
-					}
-					return name + ": " + err.Error()
-				}
-				switch {
-				case want == nil:
-					first, want = name, got
-				case got.GetAppliedIndex() != want.GetAppliedIndex():
-					return "applied indexes do not become equal"
-				case !bytes.Equal(got.GetSha256(), want.GetSha256()):
-					t.Fatalf("shard %d at index %d: %s has %d keys, hash %x; %s has %d, %x", id, got.GetAppliedIndex(),
-						first, want.GetKeys(), want.GetSha256(), name, got.GetKeys(), got.GetSha256())
-				}
-			}
-			if want == nil {
-				return "nobody has it"
-			}
-			return ""
-		})
+		eventually(t, "replicas of a shard", func() string { return c.compareShard(t, id, nodes) })
 	}
+}
+
+// compareShard compares the replicas of a shard, and says why it could not.
+func (c *Cluster) compareShard(t testing.TB, id uint32, nodes map[string]pb.AdminServiceClient) (notYet string) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	mark := make([]byte, 16)
+	_, _ = rand.Read(mark) // it never fails
+	var index uint64
+	for name, admin := range nodes {
+		resp, err := admin.MarkShard(ctx, &pb.MarkShardRequest{Shard: id, Mark: mark})
+		if err == nil {
+			index = resp.GetIndex()
+			break
+		}
+		notYet += name + ": " + err.Error() + "; "
+	}
+	if index == 0 {
+		return "nobody leads: " + notYet
+	}
+	first := ""
+	var want *pb.ShardDigest
+	for name, admin := range nodes {
+		got, err := verifyReplica(ctx, t, admin, &pb.VerifyShardRequest{Shard: id, Mark: mark, Index: index})
+		switch {
+		case err != nil && c.opts.Replicas < c.opts.Nodes:
+			continue // not one of this shard's
+		case err != nil:
+			return name + ": " + err.Error()
+		case want == nil:
+			first, want = name, got
+		case !proto.Equal(got, want):
+			t.Fatalf("shard %d: %s has %v, %s has %v", id, first, want, name, got)
+		}
+	}
+	if want == nil {
+		return "nobody has it"
+	}
+	return ""
+}
+
+// verifyReplica has a replica read its state at a mark.
+func verifyReplica(ctx context.Context, t testing.TB, admin pb.AdminServiceClient, req *pb.VerifyShardRequest) (*pb.ShardDigest, error) {
+	stream, err := admin.VerifyShard(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		resp, err := stream.Recv()
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range resp.GetAccounts() {
+			if a.GetBroken() != "" {
+				t.Fatal(a.GetBroken())
+			}
+		}
+		if resp.GetShard() != nil {
+			return resp.GetShard(), nil
+		}
+	}
+}
+
+// Damage stops a node, has edit change its state store behind its back, and starts
+// it again.
+func (c *Cluster) Damage(t testing.TB, name string, edit func(*pebble.DB) error) {
+	t.Helper()
+	c.Stop(t, name)
+	m := c.member(t, name)
+	db, err := pebble.Open(m.fs.PathJoin(m.dir, "state"), &pebble.Options{
+		FS: m.fs, DisableWAL: true, FormatMajorVersion: pebble.FormatNewest, Logger: quiet{},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = edit(db)
+	if err == nil {
+		err = db.Flush()
+	}
+	if e := db.Close(); err == nil {
+		err = e
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Restart(t, name)
+}
+
+// quiet drops what Pebble says.
+type quiet struct{}
+
+func (quiet) Infof(string, ...any)  {}
+func (quiet) Errorf(string, ...any) {}
+func (quiet) Fatalf(format string, args ...any) {
+	panic(fmt.Sprintf(format, args...)) // a test's store that cannot be read
 }

@@ -24,25 +24,6 @@ func (a *adminServer) NodeStatus(context.Context, *pb.NodeStatusRequest) (*pb.No
 	return &pb.NodeStatusResponse{NodeId: a.host.NodeID(), Replicas: a.host.Statuses()}, nil
 }
 
-// HashShard implements AdminService.
-func (a *adminServer) HashShard(_ context.Context, req *pb.HashShardRequest) (*pb.HashShardResponse, error) {
-	sh := a.host.Shard(req.GetShard())
-	if sh == nil {
-		return nil, a.wrongShard()
-	}
-	v, err := sh.view()
-	if err != nil {
-		return nil, err
-	}
-	defer v.Close()
-	sum, keys, err := v.Hash()
-	if err != nil {
-		return nil, internal("hash", err)
-	}
-	index, _ := v.Applied()
-	return &pb.HashShardResponse{AppliedIndex: index, Sha256: sum[:], Keys: keys}, nil
-}
-
 // TransferLeadership implements AdminService.
 func (a *adminServer) TransferLeadership(ctx context.Context, req *pb.TransferLeadershipRequest) (*pb.TransferLeadershipResponse, error) {
 	r := a.host.Replica(req.GetShard())

@@ -321,8 +321,26 @@ func TestBadRequestsAreRefused(t *testing.T) {
 	if err := fetch(&pb.FetchRequest{MailboxId: b.inbox}); err != io.EOF {
 		t.Errorf("fetch of nothing: %v", err)
 	}
-	if _, err := b.admin.HashShard(t.Context(), &pb.HashShardRequest{Shard: 99}); kindOf(err) != pb.ErrorDetail_KIND_WRONG_SHARD {
-		t.Errorf("hash of a shard that is not here: %v", err)
+	if _, err := b.admin.MarkShard(t.Context(), &pb.MarkShardRequest{Shard: 99, Mark: make([]byte, 16)}); kindOf(err) != pb.ErrorDetail_KIND_WRONG_SHARD {
+		t.Errorf("mark of a shard that is not here: %v", err)
+	}
+	if _, err := b.admin.MarkShard(t.Context(), &pb.MarkShardRequest{Shard: b.route.GetShard(), Mark: []byte("short")}); kindOf(err) != pb.ErrorDetail_KIND_INVALID {
+		t.Errorf("a mark too short: %v", err)
+	}
+	for name, c := range map[string]struct {
+		req  *pb.VerifyShardRequest
+		want pb.ErrorDetail_Kind
+	}{
+		"shard that is not here": {&pb.VerifyShardRequest{Shard: 99}, pb.ErrorDetail_KIND_WRONG_SHARD},
+		"mark that is not there": {&pb.VerifyShardRequest{Shard: b.route.GetShard(), Mark: make([]byte, 16)}, pb.ErrorDetail_KIND_NOT_READY},
+	} {
+		stream, err := b.admin.VerifyShard(t.Context(), c.req)
+		if err == nil {
+			_, err = stream.Recv()
+		}
+		if kindOf(err) != c.want {
+			t.Errorf("verify of a %s: %v", name, err)
+		}
 	}
 	st, err := b.admin.NodeStatus(t.Context(), &pb.NodeStatusRequest{})
 	if err != nil || st.GetNodeId() != "n1" || len(st.GetReplicas()) != 3 {

@@ -21,6 +21,7 @@ type Shard struct {
 	Replica *shard.Replica
 	State   *raftfsm.FSM
 	Hub     *Hub
+	Marks   *Marks
 }
 
 // Host is the node that requests come to. Its methods are called from any

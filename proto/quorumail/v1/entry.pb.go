@@ -233,8 +233,11 @@ func (SetACLOp_Mode) EnumDescriptor() ([]byte, []int) {
 // The content of one Raft log entry: commands that were proposed together.
 // They are applied in order, each with its own modseq and result.
 type EntryBatch struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Entries       []*Entry               `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Entries []*Entry               `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
+	// If not empty, each replica captures its state as it is after this batch, under
+	// this name, so that the captured states can be compared. Changes nothing.
+	Mark          []byte `protobuf:"bytes,2,opt,name=mark,proto3" json:"mark,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -272,6 +275,13 @@ func (*EntryBatch) Descriptor() ([]byte, []int) {
 func (x *EntryBatch) GetEntries() []*Entry {
 	if x != nil {
 		return x.Entries
+	}
+	return nil
+}
+
+func (x *EntryBatch) GetMark() []byte {
+	if x != nil {
+		return x.Mark
 	}
 	return nil
 }
@@ -2235,10 +2245,11 @@ var File_quorumail_v1_entry_proto protoreflect.FileDescriptor
 
 const file_quorumail_v1_entry_proto_rawDesc = "" +
 	"\n" +
-	"\x18quorumail/v1/entry.proto\x12\fquorumail.v1\x1a\x17quorumail/v1/mail.proto\x1a\x18quorumail/v1/quota.proto\";\n" +
+	"\x18quorumail/v1/entry.proto\x12\fquorumail.v1\x1a\x17quorumail/v1/mail.proto\x1a\x18quorumail/v1/quota.proto\"O\n" +
 	"\n" +
 	"EntryBatch\x12-\n" +
-	"\aentries\x18\x01 \x03(\v2\x13.quorumail.v1.EntryR\aentries\"A\n" +
+	"\aentries\x18\x01 \x03(\v2\x13.quorumail.v1.EntryR\aentries\x12\x12\n" +
+	"\x04mark\x18\x02 \x01(\fR\x04mark\"A\n" +
 	"\tRequestId\x12\x18\n" +
 	"\asession\x18\x01 \x01(\fR\asession\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x04R\bsequence\"\xe2\n" +

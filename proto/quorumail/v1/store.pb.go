@@ -3510,27 +3510,29 @@ func (x *WatchResponse) GetMetadata() bool {
 	return false
 }
 
-type HashShardRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Shard         uint32                 `protobuf:"varint,1,opt,name=shard,proto3" json:"shard,omitempty"`
+type MarkShardRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Shard uint32                 `protobuf:"varint,1,opt,name=shard,proto3" json:"shard,omitempty"`
+	// 16 octets, drawn at random.
+	Mark          []byte `protobuf:"bytes,2,opt,name=mark,proto3" json:"mark,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *HashShardRequest) Reset() {
-	*x = HashShardRequest{}
+func (x *MarkShardRequest) Reset() {
+	*x = MarkShardRequest{}
 	mi := &file_quorumail_v1_store_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *HashShardRequest) String() string {
+func (x *MarkShardRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*HashShardRequest) ProtoMessage() {}
+func (*MarkShardRequest) ProtoMessage() {}
 
-func (x *HashShardRequest) ProtoReflect() protoreflect.Message {
+func (x *MarkShardRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_quorumail_v1_store_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -3542,41 +3544,47 @@ func (x *HashShardRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use HashShardRequest.ProtoReflect.Descriptor instead.
-func (*HashShardRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use MarkShardRequest.ProtoReflect.Descriptor instead.
+func (*MarkShardRequest) Descriptor() ([]byte, []int) {
 	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{41}
 }
 
-func (x *HashShardRequest) GetShard() uint32 {
+func (x *MarkShardRequest) GetShard() uint32 {
 	if x != nil {
 		return x.Shard
 	}
 	return 0
 }
 
-type HashShardResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	AppliedIndex  uint64                 `protobuf:"varint,1,opt,name=applied_index,json=appliedIndex,proto3" json:"applied_index,omitempty"`
-	Sha256        []byte                 `protobuf:"bytes,2,opt,name=sha256,proto3" json:"sha256,omitempty"`
-	Keys          uint64                 `protobuf:"varint,3,opt,name=keys,proto3" json:"keys,omitempty"`
+func (x *MarkShardRequest) GetMark() []byte {
+	if x != nil {
+		return x.Mark
+	}
+	return nil
+}
+
+type MarkShardResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The index at which the state is captured.
+	Index         uint64 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *HashShardResponse) Reset() {
-	*x = HashShardResponse{}
+func (x *MarkShardResponse) Reset() {
+	*x = MarkShardResponse{}
 	mi := &file_quorumail_v1_store_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *HashShardResponse) String() string {
+func (x *MarkShardResponse) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*HashShardResponse) ProtoMessage() {}
+func (*MarkShardResponse) ProtoMessage() {}
 
-func (x *HashShardResponse) ProtoReflect() protoreflect.Message {
+func (x *MarkShardResponse) ProtoReflect() protoreflect.Message {
 	mi := &file_quorumail_v1_store_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -3588,26 +3596,257 @@ func (x *HashShardResponse) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use HashShardResponse.ProtoReflect.Descriptor instead.
-func (*HashShardResponse) Descriptor() ([]byte, []int) {
+// Deprecated: Use MarkShardResponse.ProtoReflect.Descriptor instead.
+func (*MarkShardResponse) Descriptor() ([]byte, []int) {
 	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{42}
 }
 
-func (x *HashShardResponse) GetAppliedIndex() uint64 {
+func (x *MarkShardResponse) GetIndex() uint64 {
 	if x != nil {
-		return x.AppliedIndex
+		return x.Index
 	}
 	return 0
 }
 
-func (x *HashShardResponse) GetSha256() []byte {
+type VerifyShardRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Shard uint32                 `protobuf:"varint,1,opt,name=shard,proto3" json:"shard,omitempty"`
+	Mark  []byte                 `protobuf:"bytes,2,opt,name=mark,proto3" json:"mark,omitempty"`
+	// As MarkShard has told it. A replica waits until it has got there.
+	Index         uint64 `protobuf:"varint,3,opt,name=index,proto3" json:"index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyShardRequest) Reset() {
+	*x = VerifyShardRequest{}
+	mi := &file_quorumail_v1_store_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyShardRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyShardRequest) ProtoMessage() {}
+
+func (x *VerifyShardRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorumail_v1_store_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyShardRequest.ProtoReflect.Descriptor instead.
+func (*VerifyShardRequest) Descriptor() ([]byte, []int) {
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *VerifyShardRequest) GetShard() uint32 {
+	if x != nil {
+		return x.Shard
+	}
+	return 0
+}
+
+func (x *VerifyShardRequest) GetMark() []byte {
+	if x != nil {
+		return x.Mark
+	}
+	return nil
+}
+
+func (x *VerifyShardRequest) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+type VerifyShardResponse struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Accounts []*AccountDigest       `protobuf:"bytes,1,rep,name=accounts,proto3" json:"accounts,omitempty"`
+	// In the last response only.
+	Shard         *ShardDigest `protobuf:"bytes,2,opt,name=shard,proto3" json:"shard,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VerifyShardResponse) Reset() {
+	*x = VerifyShardResponse{}
+	mi := &file_quorumail_v1_store_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VerifyShardResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VerifyShardResponse) ProtoMessage() {}
+
+func (x *VerifyShardResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_quorumail_v1_store_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VerifyShardResponse.ProtoReflect.Descriptor instead.
+func (*VerifyShardResponse) Descriptor() ([]byte, []int) {
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *VerifyShardResponse) GetAccounts() []*AccountDigest {
+	if x != nil {
+		return x.Accounts
+	}
+	return nil
+}
+
+func (x *VerifyShardResponse) GetShard() *ShardDigest {
+	if x != nil {
+		return x.Shard
+	}
+	return nil
+}
+
+type AccountDigest struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Account string                 `protobuf:"bytes,1,opt,name=account,proto3" json:"account,omitempty"`
+	Keys    uint64                 `protobuf:"varint,2,opt,name=keys,proto3" json:"keys,omitempty"`
+	// SHA-256 of all its keys and values.
+	Sha256 []byte `protobuf:"bytes,3,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	// What contradicts itself in the account's records; empty: nothing.
+	Broken        string `protobuf:"bytes,4,opt,name=broken,proto3" json:"broken,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountDigest) Reset() {
+	*x = AccountDigest{}
+	mi := &file_quorumail_v1_store_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountDigest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountDigest) ProtoMessage() {}
+
+func (x *AccountDigest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorumail_v1_store_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountDigest.ProtoReflect.Descriptor instead.
+func (*AccountDigest) Descriptor() ([]byte, []int) {
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *AccountDigest) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *AccountDigest) GetKeys() uint64 {
+	if x != nil {
+		return x.Keys
+	}
+	return 0
+}
+
+func (x *AccountDigest) GetSha256() []byte {
 	if x != nil {
 		return x.Sha256
 	}
 	return nil
 }
 
-func (x *HashShardResponse) GetKeys() uint64 {
+func (x *AccountDigest) GetBroken() string {
+	if x != nil {
+		return x.Broken
+	}
+	return ""
+}
+
+type ShardDigest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The index that the digest is of.
+	AppliedIndex  uint64 `protobuf:"varint,1,opt,name=applied_index,json=appliedIndex,proto3" json:"applied_index,omitempty"`
+	Sha256        []byte `protobuf:"bytes,2,opt,name=sha256,proto3" json:"sha256,omitempty"`
+	Keys          uint64 `protobuf:"varint,3,opt,name=keys,proto3" json:"keys,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShardDigest) Reset() {
+	*x = ShardDigest{}
+	mi := &file_quorumail_v1_store_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShardDigest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShardDigest) ProtoMessage() {}
+
+func (x *ShardDigest) ProtoReflect() protoreflect.Message {
+	mi := &file_quorumail_v1_store_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShardDigest.ProtoReflect.Descriptor instead.
+func (*ShardDigest) Descriptor() ([]byte, []int) {
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *ShardDigest) GetAppliedIndex() uint64 {
+	if x != nil {
+		return x.AppliedIndex
+	}
+	return 0
+}
+
+func (x *ShardDigest) GetSha256() []byte {
+	if x != nil {
+		return x.Sha256
+	}
+	return nil
+}
+
+func (x *ShardDigest) GetKeys() uint64 {
 	if x != nil {
 		return x.Keys
 	}
@@ -3622,7 +3861,7 @@ type NodeStatusRequest struct {
 
 func (x *NodeStatusRequest) Reset() {
 	*x = NodeStatusRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[43]
+	mi := &file_quorumail_v1_store_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3634,7 +3873,7 @@ func (x *NodeStatusRequest) String() string {
 func (*NodeStatusRequest) ProtoMessage() {}
 
 func (x *NodeStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[43]
+	mi := &file_quorumail_v1_store_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3647,7 +3886,7 @@ func (x *NodeStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeStatusRequest.ProtoReflect.Descriptor instead.
 func (*NodeStatusRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{43}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{47}
 }
 
 type NodeStatusResponse struct {
@@ -3660,7 +3899,7 @@ type NodeStatusResponse struct {
 
 func (x *NodeStatusResponse) Reset() {
 	*x = NodeStatusResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[44]
+	mi := &file_quorumail_v1_store_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3672,7 +3911,7 @@ func (x *NodeStatusResponse) String() string {
 func (*NodeStatusResponse) ProtoMessage() {}
 
 func (x *NodeStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[44]
+	mi := &file_quorumail_v1_store_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3685,7 +3924,7 @@ func (x *NodeStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeStatusResponse.ProtoReflect.Descriptor instead.
 func (*NodeStatusResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{44}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *NodeStatusResponse) GetNodeId() string {
@@ -3718,7 +3957,7 @@ type ReplicaStatus struct {
 
 func (x *ReplicaStatus) Reset() {
 	*x = ReplicaStatus{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[45]
+	mi := &file_quorumail_v1_store_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3730,7 +3969,7 @@ func (x *ReplicaStatus) String() string {
 func (*ReplicaStatus) ProtoMessage() {}
 
 func (x *ReplicaStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[45]
+	mi := &file_quorumail_v1_store_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3743,7 +3982,7 @@ func (x *ReplicaStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicaStatus.ProtoReflect.Descriptor instead.
 func (*ReplicaStatus) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{45}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ReplicaStatus) GetShard() uint32 {
@@ -3806,7 +4045,7 @@ type TransferLeadershipRequest struct {
 
 func (x *TransferLeadershipRequest) Reset() {
 	*x = TransferLeadershipRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[46]
+	mi := &file_quorumail_v1_store_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3818,7 +4057,7 @@ func (x *TransferLeadershipRequest) String() string {
 func (*TransferLeadershipRequest) ProtoMessage() {}
 
 func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[46]
+	mi := &file_quorumail_v1_store_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3831,7 +4070,7 @@ func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipRequest.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{46}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *TransferLeadershipRequest) GetShard() uint32 {
@@ -3856,7 +4095,7 @@ type TransferLeadershipResponse struct {
 
 func (x *TransferLeadershipResponse) Reset() {
 	*x = TransferLeadershipResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[47]
+	mi := &file_quorumail_v1_store_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3868,7 +4107,7 @@ func (x *TransferLeadershipResponse) String() string {
 func (*TransferLeadershipResponse) ProtoMessage() {}
 
 func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[47]
+	mi := &file_quorumail_v1_store_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3881,7 +4120,7 @@ func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipResponse.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{47}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{51}
 }
 
 var File_quorumail_v1_store_proto protoreflect.FileDescriptor
@@ -4173,10 +4412,25 @@ const file_quorumail_v1_store_proto_rawDesc = "" +
 	"mailboxIds\x12!\n" +
 	"\fmailbox_list\x18\x05 \x01(\bR\vmailboxList\x12/\n" +
 	"\x05error\x18\x06 \x01(\v2\x19.quorumail.v1.ErrorDetailR\x05error\x12\x1a\n" +
-	"\bmetadata\x18\a \x01(\bR\bmetadata\"(\n" +
-	"\x10HashShardRequest\x12\x14\n" +
-	"\x05shard\x18\x01 \x01(\rR\x05shard\"d\n" +
-	"\x11HashShardResponse\x12#\n" +
+	"\bmetadata\x18\a \x01(\bR\bmetadata\"<\n" +
+	"\x10MarkShardRequest\x12\x14\n" +
+	"\x05shard\x18\x01 \x01(\rR\x05shard\x12\x12\n" +
+	"\x04mark\x18\x02 \x01(\fR\x04mark\")\n" +
+	"\x11MarkShardResponse\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\"T\n" +
+	"\x12VerifyShardRequest\x12\x14\n" +
+	"\x05shard\x18\x01 \x01(\rR\x05shard\x12\x12\n" +
+	"\x04mark\x18\x02 \x01(\fR\x04mark\x12\x14\n" +
+	"\x05index\x18\x03 \x01(\x04R\x05index\"\x7f\n" +
+	"\x13VerifyShardResponse\x127\n" +
+	"\baccounts\x18\x01 \x03(\v2\x1b.quorumail.v1.AccountDigestR\baccounts\x12/\n" +
+	"\x05shard\x18\x02 \x01(\v2\x19.quorumail.v1.ShardDigestR\x05shard\"m\n" +
+	"\rAccountDigest\x12\x18\n" +
+	"\aaccount\x18\x01 \x01(\tR\aaccount\x12\x12\n" +
+	"\x04keys\x18\x02 \x01(\x04R\x04keys\x12\x16\n" +
+	"\x06sha256\x18\x03 \x01(\fR\x06sha256\x12\x16\n" +
+	"\x06broken\x18\x04 \x01(\tR\x06broken\"^\n" +
+	"\vShardDigest\x12#\n" +
 	"\rapplied_index\x18\x01 \x01(\x04R\fappliedIndex\x12\x16\n" +
 	"\x06sha256\x18\x02 \x01(\fR\x06sha256\x12\x12\n" +
 	"\x04keys\x18\x03 \x01(\x04R\x04keys\"\x13\n" +
@@ -4210,9 +4464,10 @@ const file_quorumail_v1_store_proto_rawDesc = "" +
 	"\x06Thread\x12\x1b.quorumail.v1.ThreadRequest\x1a\x1c.quorumail.v1.ThreadResponse\x12T\n" +
 	"\vGetMetadata\x12 .quorumail.v1.GetMetadataRequest\x1a!.quorumail.v1.GetMetadataResponse0\x01\x12C\n" +
 	"\x06GetAcl\x12\x1b.quorumail.v1.GetAclRequest\x1a\x1c.quorumail.v1.GetAclResponse\x12D\n" +
-	"\x05Watch\x12\x1a.quorumail.v1.WatchRequest\x1a\x1b.quorumail.v1.WatchResponse(\x010\x012\x96\x02\n" +
+	"\x05Watch\x12\x1a.quorumail.v1.WatchRequest\x1a\x1b.quorumail.v1.WatchResponse(\x010\x012\xec\x02\n" +
 	"\fAdminService\x12L\n" +
-	"\tHashShard\x12\x1e.quorumail.v1.HashShardRequest\x1a\x1f.quorumail.v1.HashShardResponse\x12O\n" +
+	"\tMarkShard\x12\x1e.quorumail.v1.MarkShardRequest\x1a\x1f.quorumail.v1.MarkShardResponse\x12T\n" +
+	"\vVerifyShard\x12 .quorumail.v1.VerifyShardRequest\x1a!.quorumail.v1.VerifyShardResponse0\x01\x12O\n" +
 	"\n" +
 	"NodeStatus\x12\x1f.quorumail.v1.NodeStatusRequest\x1a .quorumail.v1.NodeStatusResponse\x12g\n" +
 	"\x12TransferLeadership\x12'.quorumail.v1.TransferLeadershipRequest\x1a(.quorumail.v1.TransferLeadershipResponseB?Z=github.com/quorumail/quorumail/proto/quorumail/v1;quorumailv1b\x06proto3"
@@ -4230,7 +4485,7 @@ func file_quorumail_v1_store_proto_rawDescGZIP() []byte {
 }
 
 var file_quorumail_v1_store_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_quorumail_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 48)
+var file_quorumail_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 52)
 var file_quorumail_v1_store_proto_goTypes = []any{
 	(ErrorDetail_Kind)(0),              // 0: quorumail.v1.ErrorDetail.Kind
 	(FetchRequest_Body)(0),             // 1: quorumail.v1.FetchRequest.Body
@@ -4277,75 +4532,79 @@ var file_quorumail_v1_store_proto_goTypes = []any{
 	(*MailboxMetadata)(nil),            // 42: quorumail.v1.MailboxMetadata
 	(*WatchRequest)(nil),               // 43: quorumail.v1.WatchRequest
 	(*WatchResponse)(nil),              // 44: quorumail.v1.WatchResponse
-	(*HashShardRequest)(nil),           // 45: quorumail.v1.HashShardRequest
-	(*HashShardResponse)(nil),          // 46: quorumail.v1.HashShardResponse
-	(*NodeStatusRequest)(nil),          // 47: quorumail.v1.NodeStatusRequest
-	(*NodeStatusResponse)(nil),         // 48: quorumail.v1.NodeStatusResponse
-	(*ReplicaStatus)(nil),              // 49: quorumail.v1.ReplicaStatus
-	(*TransferLeadershipRequest)(nil),  // 50: quorumail.v1.TransferLeadershipRequest
-	(*TransferLeadershipResponse)(nil), // 51: quorumail.v1.TransferLeadershipResponse
-	(*Entry)(nil),                      // 52: quorumail.v1.Entry
-	(*Result)(nil),                     // 53: quorumail.v1.Result
-	(*Credentials)(nil),                // 54: quorumail.v1.Credentials
-	(*Quota)(nil),                      // 55: quorumail.v1.Quota
-	(*MailboxInfo)(nil),                // 56: quorumail.v1.MailboxInfo
-	(*Acl)(nil),                        // 57: quorumail.v1.Acl
-	(*UidSet)(nil),                     // 58: quorumail.v1.UidSet
-	(*MessageState)(nil),               // 59: quorumail.v1.MessageState
-	(*BodyChunk)(nil),                  // 60: quorumail.v1.BodyChunk
-	(*Email)(nil),                      // 61: quorumail.v1.Email
-	(*MetadataEntry)(nil),              // 62: quorumail.v1.MetadataEntry
+	(*MarkShardRequest)(nil),           // 45: quorumail.v1.MarkShardRequest
+	(*MarkShardResponse)(nil),          // 46: quorumail.v1.MarkShardResponse
+	(*VerifyShardRequest)(nil),         // 47: quorumail.v1.VerifyShardRequest
+	(*VerifyShardResponse)(nil),        // 48: quorumail.v1.VerifyShardResponse
+	(*AccountDigest)(nil),              // 49: quorumail.v1.AccountDigest
+	(*ShardDigest)(nil),                // 50: quorumail.v1.ShardDigest
+	(*NodeStatusRequest)(nil),          // 51: quorumail.v1.NodeStatusRequest
+	(*NodeStatusResponse)(nil),         // 52: quorumail.v1.NodeStatusResponse
+	(*ReplicaStatus)(nil),              // 53: quorumail.v1.ReplicaStatus
+	(*TransferLeadershipRequest)(nil),  // 54: quorumail.v1.TransferLeadershipRequest
+	(*TransferLeadershipResponse)(nil), // 55: quorumail.v1.TransferLeadershipResponse
+	(*Entry)(nil),                      // 56: quorumail.v1.Entry
+	(*Result)(nil),                     // 57: quorumail.v1.Result
+	(*Credentials)(nil),                // 58: quorumail.v1.Credentials
+	(*Quota)(nil),                      // 59: quorumail.v1.Quota
+	(*MailboxInfo)(nil),                // 60: quorumail.v1.MailboxInfo
+	(*Acl)(nil),                        // 61: quorumail.v1.Acl
+	(*UidSet)(nil),                     // 62: quorumail.v1.UidSet
+	(*MessageState)(nil),               // 63: quorumail.v1.MessageState
+	(*BodyChunk)(nil),                  // 64: quorumail.v1.BodyChunk
+	(*Email)(nil),                      // 65: quorumail.v1.Email
+	(*MetadataEntry)(nil),              // 66: quorumail.v1.MetadataEntry
 }
 var file_quorumail_v1_store_proto_depIdxs = []int32{
 	0,  // 0: quorumail.v1.ErrorDetail.kind:type_name -> quorumail.v1.ErrorDetail.Kind
 	4,  // 1: quorumail.v1.ProposeRequest.route:type_name -> quorumail.v1.Route
-	52, // 2: quorumail.v1.ProposeRequest.entry:type_name -> quorumail.v1.Entry
-	53, // 3: quorumail.v1.ProposeResponse.result:type_name -> quorumail.v1.Result
+	56, // 2: quorumail.v1.ProposeRequest.entry:type_name -> quorumail.v1.Entry
+	57, // 3: quorumail.v1.ProposeResponse.result:type_name -> quorumail.v1.Result
 	4,  // 4: quorumail.v1.GetAccountRequest.route:type_name -> quorumail.v1.Route
 	5,  // 5: quorumail.v1.GetAccountRequest.level:type_name -> quorumail.v1.ReadLevel
-	54, // 6: quorumail.v1.GetAccountResponse.credentials:type_name -> quorumail.v1.Credentials
-	55, // 7: quorumail.v1.GetAccountResponse.quota:type_name -> quorumail.v1.Quota
+	58, // 6: quorumail.v1.GetAccountResponse.credentials:type_name -> quorumail.v1.Credentials
+	59, // 7: quorumail.v1.GetAccountResponse.quota:type_name -> quorumail.v1.Quota
 	4,  // 8: quorumail.v1.ListMailboxesRequest.route:type_name -> quorumail.v1.Route
 	5,  // 9: quorumail.v1.ListMailboxesRequest.level:type_name -> quorumail.v1.ReadLevel
-	56, // 10: quorumail.v1.ListMailboxesResponse.mailboxes:type_name -> quorumail.v1.MailboxInfo
+	60, // 10: quorumail.v1.ListMailboxesResponse.mailboxes:type_name -> quorumail.v1.MailboxInfo
 	4,  // 11: quorumail.v1.GetAclRequest.route:type_name -> quorumail.v1.Route
 	5,  // 12: quorumail.v1.GetAclRequest.level:type_name -> quorumail.v1.ReadLevel
-	56, // 13: quorumail.v1.GetAclResponse.info:type_name -> quorumail.v1.MailboxInfo
-	57, // 14: quorumail.v1.GetAclResponse.acl:type_name -> quorumail.v1.Acl
+	60, // 13: quorumail.v1.GetAclResponse.info:type_name -> quorumail.v1.MailboxInfo
+	61, // 14: quorumail.v1.GetAclResponse.acl:type_name -> quorumail.v1.Acl
 	4,  // 15: quorumail.v1.OpenMailboxRequest.route:type_name -> quorumail.v1.Route
 	5,  // 16: quorumail.v1.OpenMailboxRequest.level:type_name -> quorumail.v1.ReadLevel
 	16, // 17: quorumail.v1.OpenMailboxRequest.since:type_name -> quorumail.v1.Since
-	58, // 18: quorumail.v1.Since.known:type_name -> quorumail.v1.UidSet
+	62, // 18: quorumail.v1.Since.known:type_name -> quorumail.v1.UidSet
 	18, // 19: quorumail.v1.OpenMailboxResponse.opened:type_name -> quorumail.v1.OpenedMailbox
 	21, // 20: quorumail.v1.OpenMailboxResponse.changes:type_name -> quorumail.v1.ChangeBatch
-	56, // 21: quorumail.v1.OpenedMailbox.info:type_name -> quorumail.v1.MailboxInfo
-	58, // 22: quorumail.v1.OpenedMailbox.uids:type_name -> quorumail.v1.UidSet
+	60, // 21: quorumail.v1.OpenedMailbox.info:type_name -> quorumail.v1.MailboxInfo
+	62, // 22: quorumail.v1.OpenedMailbox.uids:type_name -> quorumail.v1.UidSet
 	4,  // 23: quorumail.v1.ChangesRequest.route:type_name -> quorumail.v1.Route
 	5,  // 24: quorumail.v1.ChangesRequest.level:type_name -> quorumail.v1.ReadLevel
 	16, // 25: quorumail.v1.ChangesRequest.since:type_name -> quorumail.v1.Since
-	56, // 26: quorumail.v1.ChangesResponse.info:type_name -> quorumail.v1.MailboxInfo
+	60, // 26: quorumail.v1.ChangesResponse.info:type_name -> quorumail.v1.MailboxInfo
 	21, // 27: quorumail.v1.ChangesResponse.changes:type_name -> quorumail.v1.ChangeBatch
-	59, // 28: quorumail.v1.ChangeBatch.changed:type_name -> quorumail.v1.MessageState
-	58, // 29: quorumail.v1.ChangeBatch.vanished:type_name -> quorumail.v1.UidSet
+	63, // 28: quorumail.v1.ChangeBatch.changed:type_name -> quorumail.v1.MessageState
+	62, // 29: quorumail.v1.ChangeBatch.vanished:type_name -> quorumail.v1.UidSet
 	4,  // 30: quorumail.v1.FetchRequest.route:type_name -> quorumail.v1.Route
 	5,  // 31: quorumail.v1.FetchRequest.level:type_name -> quorumail.v1.ReadLevel
-	58, // 32: quorumail.v1.FetchRequest.uids:type_name -> quorumail.v1.UidSet
+	62, // 32: quorumail.v1.FetchRequest.uids:type_name -> quorumail.v1.UidSet
 	1,  // 33: quorumail.v1.FetchRequest.body:type_name -> quorumail.v1.FetchRequest.Body
 	24, // 34: quorumail.v1.FetchResponse.message:type_name -> quorumail.v1.FetchedMessage
-	60, // 35: quorumail.v1.FetchResponse.chunk:type_name -> quorumail.v1.BodyChunk
+	64, // 35: quorumail.v1.FetchResponse.chunk:type_name -> quorumail.v1.BodyChunk
 	24, // 36: quorumail.v1.FetchResponse.messages:type_name -> quorumail.v1.FetchedMessage
-	59, // 37: quorumail.v1.FetchedMessage.state:type_name -> quorumail.v1.MessageState
-	61, // 38: quorumail.v1.FetchedMessage.email:type_name -> quorumail.v1.Email
+	63, // 37: quorumail.v1.FetchedMessage.state:type_name -> quorumail.v1.MessageState
+	65, // 38: quorumail.v1.FetchedMessage.email:type_name -> quorumail.v1.Email
 	4,  // 39: quorumail.v1.GetFlagsRequest.route:type_name -> quorumail.v1.Route
 	5,  // 40: quorumail.v1.GetFlagsRequest.level:type_name -> quorumail.v1.ReadLevel
-	58, // 41: quorumail.v1.GetFlagsRequest.uids:type_name -> quorumail.v1.UidSet
-	58, // 42: quorumail.v1.GetFlagsResponse.uids:type_name -> quorumail.v1.UidSet
+	62, // 41: quorumail.v1.GetFlagsRequest.uids:type_name -> quorumail.v1.UidSet
+	62, // 42: quorumail.v1.GetFlagsResponse.uids:type_name -> quorumail.v1.UidSet
 	27, // 43: quorumail.v1.GetFlagsResponse.flagged:type_name -> quorumail.v1.FlaggedSet
-	58, // 44: quorumail.v1.FlaggedSet.uids:type_name -> quorumail.v1.UidSet
+	62, // 44: quorumail.v1.FlaggedSet.uids:type_name -> quorumail.v1.UidSet
 	4,  // 45: quorumail.v1.SearchRequest.route:type_name -> quorumail.v1.Route
 	5,  // 46: quorumail.v1.SearchRequest.level:type_name -> quorumail.v1.ReadLevel
 	35, // 47: quorumail.v1.SearchRequest.key:type_name -> quorumail.v1.SearchKey
-	58, // 48: quorumail.v1.SearchRequest.within:type_name -> quorumail.v1.UidSet
+	62, // 48: quorumail.v1.SearchRequest.within:type_name -> quorumail.v1.UidSet
 	29, // 49: quorumail.v1.SearchRequest.part:type_name -> quorumail.v1.SearchPart
 	28, // 50: quorumail.v1.SortRequest.search:type_name -> quorumail.v1.SearchRequest
 	31, // 51: quorumail.v1.SortRequest.keys:type_name -> quorumail.v1.SortKey
@@ -4355,57 +4614,61 @@ var file_quorumail_v1_store_proto_depIdxs = []int32{
 	36, // 55: quorumail.v1.SearchKey.and:type_name -> quorumail.v1.SearchKeyList
 	36, // 56: quorumail.v1.SearchKey.or:type_name -> quorumail.v1.SearchKeyList
 	35, // 57: quorumail.v1.SearchKey.not:type_name -> quorumail.v1.SearchKey
-	58, // 58: quorumail.v1.SearchKey.uids:type_name -> quorumail.v1.UidSet
+	62, // 58: quorumail.v1.SearchKey.uids:type_name -> quorumail.v1.UidSet
 	37, // 59: quorumail.v1.SearchKey.header:type_name -> quorumail.v1.HeaderKey
 	38, // 60: quorumail.v1.SearchKey.internal_date:type_name -> quorumail.v1.DateKey
 	38, // 61: quorumail.v1.SearchKey.sent_date:type_name -> quorumail.v1.DateKey
 	38, // 62: quorumail.v1.SearchKey.save_date:type_name -> quorumail.v1.DateKey
 	35, // 63: quorumail.v1.SearchKeyList.keys:type_name -> quorumail.v1.SearchKey
-	58, // 64: quorumail.v1.SearchResponse.uids:type_name -> quorumail.v1.UidSet
+	62, // 64: quorumail.v1.SearchResponse.uids:type_name -> quorumail.v1.UidSet
 	4,  // 65: quorumail.v1.GetMetadataRequest.route:type_name -> quorumail.v1.Route
 	5,  // 66: quorumail.v1.GetMetadataRequest.level:type_name -> quorumail.v1.ReadLevel
 	42, // 67: quorumail.v1.GetMetadataResponse.mailboxes:type_name -> quorumail.v1.MailboxMetadata
-	62, // 68: quorumail.v1.MailboxMetadata.entries:type_name -> quorumail.v1.MetadataEntry
+	66, // 68: quorumail.v1.MailboxMetadata.entries:type_name -> quorumail.v1.MetadataEntry
 	4,  // 69: quorumail.v1.WatchRequest.route:type_name -> quorumail.v1.Route
 	6,  // 70: quorumail.v1.WatchResponse.error:type_name -> quorumail.v1.ErrorDetail
-	49, // 71: quorumail.v1.NodeStatusResponse.replicas:type_name -> quorumail.v1.ReplicaStatus
-	7,  // 72: quorumail.v1.StoreService.Propose:input_type -> quorumail.v1.ProposeRequest
-	9,  // 73: quorumail.v1.StoreService.GetAccount:input_type -> quorumail.v1.GetAccountRequest
-	11, // 74: quorumail.v1.StoreService.ListMailboxes:input_type -> quorumail.v1.ListMailboxesRequest
-	15, // 75: quorumail.v1.StoreService.OpenMailbox:input_type -> quorumail.v1.OpenMailboxRequest
-	19, // 76: quorumail.v1.StoreService.Changes:input_type -> quorumail.v1.ChangesRequest
-	22, // 77: quorumail.v1.StoreService.Fetch:input_type -> quorumail.v1.FetchRequest
-	25, // 78: quorumail.v1.StoreService.GetFlags:input_type -> quorumail.v1.GetFlagsRequest
-	28, // 79: quorumail.v1.StoreService.Search:input_type -> quorumail.v1.SearchRequest
-	30, // 80: quorumail.v1.StoreService.Sort:input_type -> quorumail.v1.SortRequest
-	33, // 81: quorumail.v1.StoreService.Thread:input_type -> quorumail.v1.ThreadRequest
-	40, // 82: quorumail.v1.StoreService.GetMetadata:input_type -> quorumail.v1.GetMetadataRequest
-	13, // 83: quorumail.v1.StoreService.GetAcl:input_type -> quorumail.v1.GetAclRequest
-	43, // 84: quorumail.v1.StoreService.Watch:input_type -> quorumail.v1.WatchRequest
-	45, // 85: quorumail.v1.AdminService.HashShard:input_type -> quorumail.v1.HashShardRequest
-	47, // 86: quorumail.v1.AdminService.NodeStatus:input_type -> quorumail.v1.NodeStatusRequest
-	50, // 87: quorumail.v1.AdminService.TransferLeadership:input_type -> quorumail.v1.TransferLeadershipRequest
-	8,  // 88: quorumail.v1.StoreService.Propose:output_type -> quorumail.v1.ProposeResponse
-	10, // 89: quorumail.v1.StoreService.GetAccount:output_type -> quorumail.v1.GetAccountResponse
-	12, // 90: quorumail.v1.StoreService.ListMailboxes:output_type -> quorumail.v1.ListMailboxesResponse
-	17, // 91: quorumail.v1.StoreService.OpenMailbox:output_type -> quorumail.v1.OpenMailboxResponse
-	20, // 92: quorumail.v1.StoreService.Changes:output_type -> quorumail.v1.ChangesResponse
-	23, // 93: quorumail.v1.StoreService.Fetch:output_type -> quorumail.v1.FetchResponse
-	26, // 94: quorumail.v1.StoreService.GetFlags:output_type -> quorumail.v1.GetFlagsResponse
-	39, // 95: quorumail.v1.StoreService.Search:output_type -> quorumail.v1.SearchResponse
-	32, // 96: quorumail.v1.StoreService.Sort:output_type -> quorumail.v1.SortResponse
-	34, // 97: quorumail.v1.StoreService.Thread:output_type -> quorumail.v1.ThreadResponse
-	41, // 98: quorumail.v1.StoreService.GetMetadata:output_type -> quorumail.v1.GetMetadataResponse
-	14, // 99: quorumail.v1.StoreService.GetAcl:output_type -> quorumail.v1.GetAclResponse
-	44, // 100: quorumail.v1.StoreService.Watch:output_type -> quorumail.v1.WatchResponse
-	46, // 101: quorumail.v1.AdminService.HashShard:output_type -> quorumail.v1.HashShardResponse
-	48, // 102: quorumail.v1.AdminService.NodeStatus:output_type -> quorumail.v1.NodeStatusResponse
-	51, // 103: quorumail.v1.AdminService.TransferLeadership:output_type -> quorumail.v1.TransferLeadershipResponse
-	88, // [88:104] is the sub-list for method output_type
-	72, // [72:88] is the sub-list for method input_type
-	72, // [72:72] is the sub-list for extension type_name
-	72, // [72:72] is the sub-list for extension extendee
-	0,  // [0:72] is the sub-list for field type_name
+	49, // 71: quorumail.v1.VerifyShardResponse.accounts:type_name -> quorumail.v1.AccountDigest
+	50, // 72: quorumail.v1.VerifyShardResponse.shard:type_name -> quorumail.v1.ShardDigest
+	53, // 73: quorumail.v1.NodeStatusResponse.replicas:type_name -> quorumail.v1.ReplicaStatus
+	7,  // 74: quorumail.v1.StoreService.Propose:input_type -> quorumail.v1.ProposeRequest
+	9,  // 75: quorumail.v1.StoreService.GetAccount:input_type -> quorumail.v1.GetAccountRequest
+	11, // 76: quorumail.v1.StoreService.ListMailboxes:input_type -> quorumail.v1.ListMailboxesRequest
+	15, // 77: quorumail.v1.StoreService.OpenMailbox:input_type -> quorumail.v1.OpenMailboxRequest
+	19, // 78: quorumail.v1.StoreService.Changes:input_type -> quorumail.v1.ChangesRequest
+	22, // 79: quorumail.v1.StoreService.Fetch:input_type -> quorumail.v1.FetchRequest
+	25, // 80: quorumail.v1.StoreService.GetFlags:input_type -> quorumail.v1.GetFlagsRequest
+	28, // 81: quorumail.v1.StoreService.Search:input_type -> quorumail.v1.SearchRequest
+	30, // 82: quorumail.v1.StoreService.Sort:input_type -> quorumail.v1.SortRequest
+	33, // 83: quorumail.v1.StoreService.Thread:input_type -> quorumail.v1.ThreadRequest
+	40, // 84: quorumail.v1.StoreService.GetMetadata:input_type -> quorumail.v1.GetMetadataRequest
+	13, // 85: quorumail.v1.StoreService.GetAcl:input_type -> quorumail.v1.GetAclRequest
+	43, // 86: quorumail.v1.StoreService.Watch:input_type -> quorumail.v1.WatchRequest
+	45, // 87: quorumail.v1.AdminService.MarkShard:input_type -> quorumail.v1.MarkShardRequest
+	47, // 88: quorumail.v1.AdminService.VerifyShard:input_type -> quorumail.v1.VerifyShardRequest
+	51, // 89: quorumail.v1.AdminService.NodeStatus:input_type -> quorumail.v1.NodeStatusRequest
+	54, // 90: quorumail.v1.AdminService.TransferLeadership:input_type -> quorumail.v1.TransferLeadershipRequest
+	8,  // 91: quorumail.v1.StoreService.Propose:output_type -> quorumail.v1.ProposeResponse
+	10, // 92: quorumail.v1.StoreService.GetAccount:output_type -> quorumail.v1.GetAccountResponse
+	12, // 93: quorumail.v1.StoreService.ListMailboxes:output_type -> quorumail.v1.ListMailboxesResponse
+	17, // 94: quorumail.v1.StoreService.OpenMailbox:output_type -> quorumail.v1.OpenMailboxResponse
+	20, // 95: quorumail.v1.StoreService.Changes:output_type -> quorumail.v1.ChangesResponse
+	23, // 96: quorumail.v1.StoreService.Fetch:output_type -> quorumail.v1.FetchResponse
+	26, // 97: quorumail.v1.StoreService.GetFlags:output_type -> quorumail.v1.GetFlagsResponse
+	39, // 98: quorumail.v1.StoreService.Search:output_type -> quorumail.v1.SearchResponse
+	32, // 99: quorumail.v1.StoreService.Sort:output_type -> quorumail.v1.SortResponse
+	34, // 100: quorumail.v1.StoreService.Thread:output_type -> quorumail.v1.ThreadResponse
+	41, // 101: quorumail.v1.StoreService.GetMetadata:output_type -> quorumail.v1.GetMetadataResponse
+	14, // 102: quorumail.v1.StoreService.GetAcl:output_type -> quorumail.v1.GetAclResponse
+	44, // 103: quorumail.v1.StoreService.Watch:output_type -> quorumail.v1.WatchResponse
+	46, // 104: quorumail.v1.AdminService.MarkShard:output_type -> quorumail.v1.MarkShardResponse
+	48, // 105: quorumail.v1.AdminService.VerifyShard:output_type -> quorumail.v1.VerifyShardResponse
+	52, // 106: quorumail.v1.AdminService.NodeStatus:output_type -> quorumail.v1.NodeStatusResponse
+	55, // 107: quorumail.v1.AdminService.TransferLeadership:output_type -> quorumail.v1.TransferLeadershipResponse
+	91, // [91:108] is the sub-list for method output_type
+	74, // [74:91] is the sub-list for method input_type
+	74, // [74:74] is the sub-list for extension type_name
+	74, // [74:74] is the sub-list for extension extendee
+	0,  // [0:74] is the sub-list for field type_name
 }
 
 func init() { file_quorumail_v1_store_proto_init() }
@@ -4449,7 +4712,7 @@ func file_quorumail_v1_store_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quorumail_v1_store_proto_rawDesc), len(file_quorumail_v1_store_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   48,
+			NumMessages:   52,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -632,7 +632,8 @@ var StoreService_ServiceDesc = grpc.ServiceDesc{
 }
 
 const (
-	AdminService_HashShard_FullMethodName          = "/quorumail.v1.AdminService/HashShard"
+	AdminService_MarkShard_FullMethodName          = "/quorumail.v1.AdminService/MarkShard"
+	AdminService_VerifyShard_FullMethodName        = "/quorumail.v1.AdminService/VerifyShard"
 	AdminService_NodeStatus_FullMethodName         = "/quorumail.v1.AdminService/NodeStatus"
 	AdminService_TransferLeadership_FullMethodName = "/quorumail.v1.AdminService/TransferLeadership"
 )
@@ -643,9 +644,13 @@ const (
 //
 // Operator's view of one node; asked of that node itself, never routed.
 type AdminServiceClient interface {
-	// Hash of a shard's keyspace on this replica, with the applied index that it
-	// is of.
-	HashShard(ctx context.Context, in *HashShardRequest, opts ...grpc.CallOption) (*HashShardResponse, error)
+	// Has all replicas of a shard capture their state at one index of the log. The
+	// leader's to answer.
+	MarkShard(ctx context.Context, in *MarkShardRequest, opts ...grpc.CallOption) (*MarkShardResponse, error)
+	// Digests of the state that this replica has captured, and what is wrong in it:
+	// first each account, in the order of keys, at last the whole. A captured state
+	// can be read once, and is kept for a minute.
+	VerifyShard(ctx context.Context, in *VerifyShardRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[VerifyShardResponse], error)
 	// What this node hosts.
 	NodeStatus(ctx context.Context, in *NodeStatusRequest, opts ...grpc.CallOption) (*NodeStatusResponse, error)
 	// Hands leadership of a shard to another replica.
@@ -660,15 +665,34 @@ func NewAdminServiceClient(cc grpc.ClientConnInterface) AdminServiceClient {
 	return &adminServiceClient{cc}
 }
 
-func (c *adminServiceClient) HashShard(ctx context.Context, in *HashShardRequest, opts ...grpc.CallOption) (*HashShardResponse, error) {
+func (c *adminServiceClient) MarkShard(ctx context.Context, in *MarkShardRequest, opts ...grpc.CallOption) (*MarkShardResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(HashShardResponse)
-	err := c.cc.Invoke(ctx, AdminService_HashShard_FullMethodName, in, out, cOpts...)
+	out := new(MarkShardResponse)
+	err := c.cc.Invoke(ctx, AdminService_MarkShard_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
 }
+
+func (c *adminServiceClient) VerifyShard(ctx context.Context, in *VerifyShardRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[VerifyShardResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &AdminService_ServiceDesc.Streams[0], AdminService_VerifyShard_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[VerifyShardRequest, VerifyShardResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AdminService_VerifyShardClient = grpc.ServerStreamingClient[VerifyShardResponse]
 
 func (c *adminServiceClient) NodeStatus(ctx context.Context, in *NodeStatusRequest, opts ...grpc.CallOption) (*NodeStatusResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
@@ -696,9 +720,13 @@ func (c *adminServiceClient) TransferLeadership(ctx context.Context, in *Transfe
 //
 // Operator's view of one node; asked of that node itself, never routed.
 type AdminServiceServer interface {
-	// Hash of a shard's keyspace on this replica, with the applied index that it
-	// is of.
-	HashShard(context.Context, *HashShardRequest) (*HashShardResponse, error)
+	// Has all replicas of a shard capture their state at one index of the log. The
+	// leader's to answer.
+	MarkShard(context.Context, *MarkShardRequest) (*MarkShardResponse, error)
+	// Digests of the state that this replica has captured, and what is wrong in it:
+	// first each account, in the order of keys, at last the whole. A captured state
+	// can be read once, and is kept for a minute.
+	VerifyShard(*VerifyShardRequest, grpc.ServerStreamingServer[VerifyShardResponse]) error
 	// What this node hosts.
 	NodeStatus(context.Context, *NodeStatusRequest) (*NodeStatusResponse, error)
 	// Hands leadership of a shard to another replica.
@@ -713,8 +741,11 @@ type AdminServiceServer interface {
 // pointer dereference when methods are called.
 type UnimplementedAdminServiceServer struct{}
 
-func (UnimplementedAdminServiceServer) HashShard(context.Context, *HashShardRequest) (*HashShardResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method HashShard not implemented")
+func (UnimplementedAdminServiceServer) MarkShard(context.Context, *MarkShardRequest) (*MarkShardResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method MarkShard not implemented")
+}
+func (UnimplementedAdminServiceServer) VerifyShard(*VerifyShardRequest, grpc.ServerStreamingServer[VerifyShardResponse]) error {
+	return status.Error(codes.Unimplemented, "method VerifyShard not implemented")
 }
 func (UnimplementedAdminServiceServer) NodeStatus(context.Context, *NodeStatusRequest) (*NodeStatusResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method NodeStatus not implemented")
@@ -743,23 +774,34 @@ func RegisterAdminServiceServer(s grpc.ServiceRegistrar, srv AdminServiceServer)
 	s.RegisterService(&AdminService_ServiceDesc, srv)
 }
 
-func _AdminService_HashShard_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(HashShardRequest)
+func _AdminService_MarkShard_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MarkShardRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(AdminServiceServer).HashShard(ctx, in)
+		return srv.(AdminServiceServer).MarkShard(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: AdminService_HashShard_FullMethodName,
+		FullMethod: AdminService_MarkShard_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(AdminServiceServer).HashShard(ctx, req.(*HashShardRequest))
+		return srv.(AdminServiceServer).MarkShard(ctx, req.(*MarkShardRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
+
+func _AdminService_VerifyShard_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(VerifyShardRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(AdminServiceServer).VerifyShard(m, &grpc.GenericServerStream[VerifyShardRequest, VerifyShardResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AdminService_VerifyShardServer = grpc.ServerStreamingServer[VerifyShardResponse]
 
 func _AdminService_NodeStatus_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(NodeStatusRequest)
@@ -805,8 +847,8 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 	HandlerType: (*AdminServiceServer)(nil),
 	Methods: []grpc.MethodDesc{
 		{
-			MethodName: "HashShard",
-			Handler:    _AdminService_HashShard_Handler,
+			MethodName: "MarkShard",
+			Handler:    _AdminService_MarkShard_Handler,
 		},
 		{
 			MethodName: "NodeStatus",
@@ -817,6 +859,12 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _AdminService_TransferLeadership_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "VerifyShard",
+			Handler:       _AdminService_VerifyShard_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "quorumail/v1/store.proto",
 }
