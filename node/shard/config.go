@@ -86,7 +86,8 @@ type Limits struct {
 	BatchBytes int
 	// MaxEntry bounds a command, encoded.
 	MaxEntry int
-	// InFlight bounds the log entries proposed and not yet applied.
+	// InFlight bounds the log entries proposed and not yet applied. All but the first
+	// are full ones.
 	InFlight int
 	// SnapshotBytes of log since the last snapshot, or SnapshotEvery since then
 	// if anything was applied, start the next one.
@@ -105,8 +106,8 @@ func DefaultLimits() Limits {
 	return Limits{
 		QueueOps:      4096,
 		QueueBytes:    32 << 20,
-		BatchOps:      64,
-		BatchBytes:    256 << 10,
+		BatchOps:      256,
+		BatchBytes:    512 << 10,
 		MaxEntry:      4 << 20,
 		InFlight:      4,
 		SnapshotBytes: 64 << 20,

@@ -14,10 +14,12 @@ import (
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
 )
 
-// proposer turns commands into log entries. Commands that wait while entries are
+// proposer turns commands into log entries. Commands that wait while an entry is
 // under way are proposed together, as one entry: it costs the log, the network
 // and the library's queues what one command costs. A command that comes when
-// nothing is under way is proposed at once; there is no timer.
+// nothing is under way is proposed at once; there is no timer. A second entry is
+// begun before the first has landed only once the queue fills it: halves of a
+// batch cost twice what the whole does, on each replica.
 //
 // Its two goroutines are send, which proposes, and settle, which waits for what
 // was proposed, in order, and answers.
@@ -26,9 +28,8 @@ type proposer struct {
 	raft   *raft.Raft
 	leader func() string
 
-	slots   chan struct{} // one for each entry under way
 	sent    chan flight
-	wake    chan struct{} // something is queued
+	wake    chan struct{} // something is queued, or has landed
 	closing chan struct{}
 	settled chan struct{} // closed when nothing is under way, nor will be
 
@@ -37,7 +38,8 @@ type proposer struct {
 		queue    []*proposal
 		bytes    int64
 		closed   bool
-		underWay []*proposal // those in entries that are under way
+		entries  int         // that are under way
+		underWay []*proposal // those in them
 	}
 }
 
@@ -64,7 +66,6 @@ type flight struct {
 func newProposer(l Limits, r *raft.Raft, leader func() string) *proposer {
 	p := &proposer{
 		limits: l, raft: r, leader: leader,
-		slots:   make(chan struct{}, l.InFlight),
 		sent:    make(chan flight, l.InFlight),
 		wake:    make(chan struct{}, 1),
 		closing: make(chan struct{}),
@@ -109,11 +110,16 @@ func (p *proposer) enqueue(pr *proposal) error {
 	}
 	p.mu.queue = append(p.mu.queue, pr)
 	p.mu.bytes += int64(len(pr.data))
+	p.nudge()
+	return nil
+}
+
+// nudge has send look again.
+func (p *proposer) nudge() {
 	select {
 	case p.wake <- struct{}{}:
 	default:
 	}
-	return nil
 }
 
 // withdraw takes a command out of the queue, if it is still there.
@@ -130,7 +136,8 @@ func (p *proposer) withdraw(pr *proposal) bool {
 	return false
 }
 
-// take removes from the queue what is proposed as one entry.
+// take removes from the queue what is to be proposed as one entry; nothing if it
+// is too early for that.
 func (p *proposer) take() []*proposal {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -142,6 +149,11 @@ func (p *proposer) take() []*proposal {
 		n++
 		size += len(pr.data)
 	}
+	full := n < len(p.mu.queue) || n >= p.limits.BatchOps || size >= p.limits.BatchBytes
+	if n == 0 || p.mu.entries > 0 && (!full || p.mu.entries >= p.limits.InFlight) {
+		return nil
+	}
+	p.mu.entries++
 	batch := make([]*proposal, n)
 	copy(batch, p.mu.queue)
 	p.mu.queue = append(p.mu.queue[:0], p.mu.queue[n:]...)
@@ -155,30 +167,25 @@ func (p *proposer) take() []*proposal {
 func (p *proposer) landed(batch []*proposal) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.mu.entries--
 	clear(p.mu.underWay[:len(batch)])
 	p.mu.underWay = p.mu.underWay[len(batch):]
+	p.nudge()
 }
 
 func (p *proposer) send() {
 	defer close(p.sent)
 	for {
 		select {
-		case p.slots <- struct{}{}: // first a slot, then the queue: it fills meanwhile
+		case <-p.wake:
 		case <-p.closing:
 			return
 		}
-		batch := p.take()
-		for len(batch) == 0 {
-			select {
-			case <-p.wake:
-				batch = p.take()
-			case <-p.closing:
-				return
-			}
+		for batch := p.take(); len(batch) > 0; batch = p.take() {
+			// It waits while the library writes to disk. Only its shutdown ends that.
+			future := p.raft.ApplyLog(raft.Log{Data: encodeBatch(batch)}, 0)
+			p.sent <- flight{future, batch} // has room for as many as are under way
 		}
-		// It waits while the library writes to disk. Only its shutdown ends that.
-		future := p.raft.ApplyLog(raft.Log{Data: encodeBatch(batch)}, 0)
-		p.sent <- flight{future, batch} // has room: there are as many slots
 	}
 }
 
@@ -204,7 +211,6 @@ func (p *proposer) settle() {
 	defer close(p.settled)
 	for f := range p.sent {
 		err := f.future.Error()
-		<-p.slots
 		p.landed(f.batch)
 		if err != nil {
 			err = p.classify(err)

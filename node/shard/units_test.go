@@ -150,9 +150,13 @@ func TestTakeKeepsOrderAndLimits(t *testing.T) {
 			p.mu.bytes += int64(len(pr.data))
 		}
 		for len(want) > 0 {
+			p.mu.entries = 0
 			batch := p.take()
 			if len(batch) == 0 {
 				t.Fatal("nothing taken from a queue that has something")
+			}
+			if p.mu.entries != 1 {
+				t.Fatalf("%d entries under way", p.mu.entries)
 			}
 			size := 0
 			for i, pr := range batch {
@@ -169,8 +173,42 @@ func TestTakeKeepsOrderAndLimits(t *testing.T) {
 			}
 			want = want[len(batch):]
 		}
-		if len(p.take()) != 0 || p.mu.bytes != 0 {
+		if p.mu.entries = 0; len(p.take()) != 0 || p.mu.bytes != 0 {
 			t.Fatal("something is left")
 		}
 	})
+}
+
+// TestTakeWaitsForAFullBatch: behind an entry that is under way only what fills
+// one is proposed, and no more entries than are allowed.
+func TestTakeWaitsForAFullBatch(t *testing.T) {
+	p := &proposer{limits: Limits{BatchOps: 4, BatchBytes: 100, InFlight: 2}}
+	steps := []struct {
+		what    string
+		add     []int // sizes of commands that come
+		landed  bool  // the oldest entry has landed
+		want    int   // commands in the next entry
+		entries int   // under way then
+	}{
+		{"nothing under way", []int{10}, false, 1, 1},
+		{"too few", []int{10, 10, 10}, false, 0, 1},
+		{"as many as an entry may have", []int{10}, false, 4, 2},
+		{"full, but two are under way", []int{10, 10, 10, 10}, false, 0, 2},
+		{"one has landed", nil, true, 4, 2},
+		{"too few again", []int{10}, true, 0, 1},
+		{"octets of more than an entry", []int{60, 60}, false, 2, 2},
+		{"the rest", nil, true, 0, 1},
+		{"the rest, alone", nil, true, 1, 1},
+	}
+	for _, s := range steps {
+		for _, size := range s.add {
+			p.mu.queue = append(p.mu.queue, &proposal{data: make([]byte, size)})
+		}
+		if s.landed {
+			p.landed(nil)
+		}
+		if got := len(p.take()); got != s.want || p.mu.entries != s.entries {
+			t.Fatalf("%s: %d commands taken, %d entries under way; want %d, %d", s.what, got, p.mu.entries, s.want, s.entries)
+		}
+	}
 }
