@@ -7,7 +7,7 @@ import "github.com/quorumail/quorumail/proto/imapnum"
 // first result or, with FromEnd, the last (RFC 9394, 3.1). The zero value names
 // none and says that no range was given.
 type PartialRange struct {
-	First, Last uint32 // as the client wrote them
+	First, Last uint32 // in the client's order
 	FromEnd     bool
 }
 
@@ -48,10 +48,13 @@ func (p *parser) partialRange() PartialRange {
 	return r
 }
 
+// partialRange prints the range that was asked for. 4:2 is the same as 2:4 (RFC
+// 5267, 5), and told as that, since some clients look for it.
 func (w *Writer) partialRange(p PartialRange) *Writer {
 	sign := ""
 	if p.FromEnd {
 		sign = "-"
 	}
-	return w.Raw(sign, p.First, ":", sign, p.Last)
+	from, to := p.Bounds()
+	return w.Raw(sign, from, ":", sign, to)
 }

@@ -59,7 +59,7 @@ func TestResponses_RFC9051_7(t *testing.T) {
 		"* ESEARCH (TAG \"a\") ALL 7,1:3\r\n": func(w *Writer) { // RFC 5267, 3.2: in the order asked for
 			w.ESearch(ESearchResult{Tag: "a", Return: SearchReturn{All: true}, Found: []imapnum.Range{{First: 7, Last: 7}, {First: 1, Last: 3}}})
 		},
-		"* ESEARCH (TAG \"a\") PARTIAL (3:2 2:3)\r\n": func(w *Writer) { // RFC 9394, 4
+		"* ESEARCH (TAG \"a\") PARTIAL (2:3 2:3)\r\n": func(w *Writer) { // RFC 9394, 4
 			w.ESearch(ESearchResult{Tag: "a", Return: SearchReturn{Partial: PartialRange{First: 3, Last: 2}}, Partial: []imapnum.Range{{First: 2, Last: 3}}})
 		},
 		"* ESEARCH (TAG \"a\") PARTIAL (-1:-9 NIL)\r\n": func(w *Writer) {
