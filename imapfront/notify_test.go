@@ -519,3 +519,18 @@ func TestNotifyAutologout_RFC9051_5_4(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// RFC 5465, 3.1: so is what would have more accounts of others watched than a
+// connection may; those that do not exist are not told from others.
+func TestTooManyAccountsInNotify_RFC5465_3_1(t *testing.T) {
+	addr, user := secured(t, nil)
+	f := follow(t, dialTLS(t, addr), user, "(personal (MailboxName))")
+	var names []string
+	for i := range 201 {
+		names = append(names, fmt.Sprintf(`"Other Users/nobody%d@example.org/INBOX"`, i))
+	}
+	if a := f.do("NOTIFY SET (mailboxes (%s) (MailboxName))", strings.Join(names, " ")); !strings.HasPrefix(a, "NO [NOTIFICATIONOVERFLOW]") {
+		t.Errorf("answered %s", a)
+	}
+	f.ok("NOTIFY SET (mailboxes (%s) (MailboxName))", strings.Join(names[:200], " "))
+}

@@ -2,11 +2,11 @@ package session
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/quorumail/quorumail/imapfront/wire"
 	"github.com/quorumail/quorumail/proto/imapnum"
-	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
 )
 
 // notify is what a client has asked for by NOTIFY (RFC 5465). As long as it has
@@ -22,6 +22,8 @@ type notify struct {
 	groups   []notifyGroup // of the other mailboxes
 	server   bool          // ServerMetadataChange
 	account  *watched      // nil if nothing but the selected mailbox is of interest
+	// others are other users' accounts in which there may be mailboxes of interest.
+	others map[string]*watched
 
 	lastLook time.Time
 	timer    *time.Timer // wakes for the next look; nil until one had to wait
@@ -36,14 +38,19 @@ type selection struct {
 	fetch    []wire.FetchItem
 }
 
-// watched is an account as the client knows it.
+// watched is an account as the client knows it: of another user's what its rights
+// let it see.
 type watched struct {
+	at    place
 	watch *watch
 	known listing // with what the client has done itself since
 	// own is how many of the account's modseqs the session's entries have taken since
 	// known was read.
 	own   uint64
-	stale bool // it could not be read when it should
+	stale bool  // it could not be read when it should
+	scope scope // of another user's
+	// refused are names that the client has been told to have lost access to.
+	refused map[string]bool
 }
 
 const (
@@ -82,10 +89,13 @@ func (c *Conn) setNotify(ctx context.Context, cmd wire.Notify) error {
 			return c.boxFailed("NOTIFY", err)
 		}
 	}
-	var list *pb.ListMailboxesResponse
+	var lists []accountList
 	if len(n.groups) > 0 {
 		var err error
-		if list, err = c.store.ListMailboxes(ctx); err != nil {
+		switch lists, err = c.accountsFor(ctx, n); {
+		case errors.Is(err, errTooMuch):
+			return c.no("NOTIFICATIONOVERFLOW", err.Error())
+		case err != nil:
 			return c.fail("NOTIFY", err)
 		}
 		if n.wantsMetadata() && c.annotations == nil {
@@ -103,13 +113,13 @@ func (c *Conn) setNotify(ctx context.Context, cmd wire.Notify) error {
 		}
 	}
 	c.notify = n
-	if list != nil {
-		n.account = &watched{known: listingOf(list)}
-		n.account.watch = c.watchFor(c.store, n.account.known.modSeq, func(e *pb.WatchResponse) bool {
-			return e.GetMailboxList() || len(e.GetMailboxIds()) > 0
-		})
+	for _, l := range lists {
+		n.watch(c, l)
+	}
+	for _, l := range lists {
+		c.tellNoAccess(l)
 		if cmd.Status {
-			c.tellStatuses(list)
+			c.tellStatuses(l)
 		}
 	}
 	if err := c.fetchFresh(ctx); err != nil {
@@ -140,8 +150,8 @@ func (c *Conn) endNotify() {
 	if n == nil {
 		return
 	}
-	if n.account != nil {
-		n.account.watch.stop()
+	for _, a := range n.accounts() {
+		a.watch.stop()
 	}
 	if n.timer != nil {
 		n.timer.Stop()
@@ -176,9 +186,15 @@ func (c *Conn) notified(ctx context.Context) {
 			c.tell(c.idling || !n.selected.delayed)
 		}
 	}
-	if a := n.account; a != nil && (a.watch.news(imapnum.ModSeq(a.known.modSeq)) || a.stale) {
-		if err := c.look(ctx); err != nil {
-			c.log.Warn("notify", "error", err)
+	for _, a := range n.accounts() {
+		if c.notify != n {
+			return // it has been given up
+		}
+		if !a.watch.news(imapnum.ModSeq(a.known.modSeq)) && !a.stale {
+			continue
+		}
+		if err := c.look(ctx, a); err != nil {
+			c.log.Warn("notify", "account", a.at.store.Account(), "error", err)
 			failed = true
 		}
 	}

@@ -62,10 +62,48 @@ func newNotifyGroup(g wire.NotifyGroup) notifyGroup {
 	if g.Mailboxes != nil {
 		group.names = make(map[string]bool, len(g.Mailboxes))
 		for _, name := range g.Mailboxes {
-			group.names[strings.TrimSuffix(name, "/")] = true
+			group.names[nameOfGroup(strings.TrimSuffix(name, "/"))] = true
 		}
 	}
 	return group
+}
+
+// nameOfGroup returns a name as mailboxes and what is above them are told by: that
+// of another account is normalised.
+func nameOfGroup(name string) string {
+	owner, mailbox := ownerOf(name)
+	switch {
+	case owner == "":
+		return name
+	case mailbox == "":
+		return othersPrefix + owner
+	}
+	return othersPrefix + owner + "/" + wire.CanonicalMailbox(mailbox)
+}
+
+// ownersIn adds to a set the accounts in which there can be mailboxes of the group
+// that are another user's: of those that share some with the user, those that are
+// named, and those of subscriptions.
+func (g *notifyGroup) ownersIn(owners map[string]bool, sharedBy, subscriptions []string) {
+	if g.none {
+		return
+	}
+	all := g.names[others] && g.below
+	if all {
+		for _, owner := range sharedBy {
+			owners[owner] = true
+		}
+	}
+	if g.subscribed || all {
+		for _, name := range subscriptions {
+			owner, _ := ownerOf(name)
+			owners[owner] = true
+		}
+	}
+	for name := range g.names {
+		owner, _ := ownerOf(name)
+		owners[owner] = true
+	}
 }
 
 // matches reports whether a mailbox is of the group.
@@ -112,6 +150,9 @@ func (n *notify) of(name string, subscribed bool) events {
 	return all
 }
 
+// subscribed reports whether a name is subscribed to, as far as the client knows.
+func (n *notify) subscribed(name string) bool { return n.account.known.subscribed(name) }
+
 func (n *notify) wantsMetadata() bool {
 	return n.server || slices.ContainsFunc(n.groups, func(g notifyGroup) bool { return g.events&metadataChange != 0 })
 }
@@ -128,5 +169,5 @@ func (c *Conn) wantsAnnotations(name string) bool {
 	case n.account == nil:
 		return false
 	}
-	return n.of(name, n.account.known.subscribed(name))&metadataChange != 0
+	return n.of(name, n.subscribed(name))&metadataChange != 0
 }

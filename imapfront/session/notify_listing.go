@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/quorumail/quorumail/proto/imapnum"
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
 )
 
@@ -47,6 +48,9 @@ type boxState struct {
 	id, modSeq                           uint64
 	name                                 string
 	uidValidity, uidNext, exists, unseen uint32
+	// denied: it may be looked up and not be read. There is no more to it then than
+	// its name.
+	denied bool
 }
 
 func listingOf(list *pb.ListMailboxesResponse) listing {
@@ -55,6 +59,7 @@ func listingOf(list *pb.ListMailboxesResponse) listing {
 		l.boxes = append(l.boxes, boxState{
 			id: info.GetId(), modSeq: info.GetHighestModSeq(), name: info.GetName(), uidValidity: info.GetUidValidity(),
 			uidNext: info.GetUidNext(), exists: info.GetExists(), unseen: info.GetUnseen(),
+			denied: !rightsOn(info).Has(imapnum.RightRead),
 		})
 	}
 	slices.Sort(l.subscriptions)
@@ -99,6 +104,8 @@ type stateChange struct {
 // nameChange is a name that is to be listed as it is now.
 type nameChange struct {
 	name, old string // old: what it was before it was renamed; empty: it was not
+	// lost: a mailbox had the name, and none has it now that the client may know of.
+	lost bool
 }
 
 // other reports whether an id, if it is one, is not the one that is looked for.
@@ -112,6 +119,10 @@ func compare(before, after *listing) difference {
 		byID[before.boxes[i].id] = &before.boxes[i]
 	}
 	was, now := before.byName(), after.byName()
+	for i := range d.names {
+		c := &d.names[i]
+		c.lost = c.old == "" && was[c.name] != 0 && now[c.name] == 0
+	}
 	known := maps.Clone(was) // to a client that is told of names
 	for _, c := range d.names {
 		if known.apply(c, now) && byID[now[c.name]] != nil {
@@ -122,11 +133,12 @@ func compare(before, after *listing) difference {
 		b := &after.boxes[i]
 		state := byID[b.id]
 		switch {
+		case b.denied:
 		// A name may have been gone for a look: whoever is told of no names must hear
 		// that another mailbox has it now.
 		case other(was[b.name], b.id) || other(known[b.name], b.id) || was[b.name] == 0 && other(before.gone[b.name], b.id):
 			d.states = append(d.states, stateChange{at: i, before: boxState{uidNext: 1}, reborn: true})
-		case state == nil:
+		case state == nil || state.denied: // it is new, or new to the client
 			d.states = append(d.states, stateChange{at: i, before: boxState{uidNext: 1}})
 		case state.modSeq != b.modSeq:
 			d.states = append(d.states, stateChange{at: i, before: *state})

@@ -96,7 +96,7 @@ func inTellingOrder(names map[string]string, now hierarchyOf) []nameChange {
 		var chain []nameChange
 		for ; name != "" && !begun[name]; name = byOld[name] {
 			begun[name] = true
-			chain = append(chain, nameChange{name, names[name]})
+			chain = append(chain, nameChange{name: name, old: names[name]})
 		}
 		slices.Reverse(chain)
 		order = append(order, chain...)

@@ -8,8 +8,8 @@ import (
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
 )
 
-// noting is the store of a connection's own account. It notes what the session
-// changes: of that it is not notified (RFC 5465, 5 and 5.2).
+// noting is the store of an account that a connection changes something in. It
+// notes what: of that the client is not notified (RFC 5465, 5 and 5.2).
 type noting struct {
 	Store
 	c *Conn
@@ -20,18 +20,18 @@ func (s noting) Propose(ctx context.Context, entry *pb.Entry) (*pb.Result, error
 	res, err := s.Store.Propose(ctx, entry)
 	fetches := s.c.box != nil && s.c.box.contexts.fetches()
 	if err == nil && (s.c.notify != nil || fetches) && res.GetCode() == pb.Code_CODE_OK && res.GetModSeq() != 0 {
-		if s.c.notify != nil && s.c.notify.account != nil {
-			s.c.notify.account.note(entry, res)
+		if a := s.c.notify.watched(s.Account()); a != nil {
+			a.note(entry, res)
 		}
-		s.c.noteMessages(entry, res)
+		s.c.noteMessages(s.Account(), entry, res)
 	}
 	return res, err
 }
 
 // noteMessages notes which messages of the selected mailbox the session has added
-// and removed.
-func (c *Conn) noteMessages(entry *pb.Entry, res *pb.Result) {
-	if c.box == nil || c.box.store.Account() != c.store.Account() {
+// and removed, by an entry of an account.
+func (c *Conn) noteMessages(account string, entry *pb.Entry, res *pb.Result) {
+	if c.box == nil || c.box.store.Account() != account {
 		return
 	}
 	own := &c.box.own
@@ -76,16 +76,16 @@ func (a *watched) note(entry *pb.Entry, res *pb.Result) {
 	l := &a.known
 	switch op := entry.GetOp().(type) {
 	case *pb.Entry_CreateMailbox:
-		l.make(op.CreateMailbox.GetName(), res.GetMailboxId())
+		l.make(a.at.shown(op.CreateMailbox.GetName()), res.GetMailboxId())
 	case *pb.Entry_DeleteMailbox:
-		l.remove(op.DeleteMailbox.GetName())
+		l.remove(a.at.shown(op.DeleteMailbox.GetName()))
 	case *pb.Entry_RenameMailbox:
 		from, to := op.RenameMailbox.GetFrom(), op.RenameMailbox.GetTo()
 		if from == "INBOX" { // which stays (RFC 9051, 6.3.6)
-			l.make(to, res.GetMailboxId())
+			l.make(a.at.shown(to), res.GetMailboxId())
 			break
 		}
-		l.rename(from, to)
+		l.rename(a.at.shown(from), a.at.shown(to))
 	case *pb.Entry_Subscribe:
 		at, is := slices.BinarySearch(l.subscriptions, op.Subscribe.GetName())
 		switch {

@@ -6,37 +6,65 @@ import (
 	"strings"
 
 	"github.com/quorumail/quorumail/imapfront/wire"
+	"github.com/quorumail/quorumail/proto/imapnum"
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
 )
 
-// look reads the account's mailboxes and tells what has changed since they were
+// look reads an account's mailboxes and tells what has changed since they were
 // last read, unless the client has done it all itself (RFC 5465, 5).
-func (c *Conn) look(ctx context.Context) error {
-	a := c.notify.account
-	list, err := c.store.SeenMailboxes(ctx)
-	a.stale = err != nil
-	if err != nil {
+func (c *Conn) look(ctx context.Context, a *watched) error {
+	n := c.notify
+	list, gone, err := c.listOf(ctx, a)
+	if a.stale = err != nil; a.stale {
 		return err
 	}
 	if list.GetModSeq() <= a.known.modSeq {
 		return nil
 	}
+	if err := c.compareAndTell(ctx, a, list); err != nil || c.notify != n {
+		return err
+	}
+	switch {
+	case gone:
+		n.drop(a.at.owner)
+	case a.at.owner == "":
+		if err := c.follow(ctx, list); err != nil {
+			a.stale = true
+			return err
+		}
+	}
+	return nil
+}
+
+// compareAndTell takes a list for what the client knows of an account, and tells
+// what is new to it.
+func (c *Conn) compareAndTell(ctx context.Context, a *watched, list *pb.ListMailboxesResponse) error {
 	now := listingOf(list)
 	// The list has all that the session has done itself.
 	before, own := a.known, a.covers(now.modSeq)
 	now.remember(&before)
 	a.known, a.own = now, 0
+	if a.at.owner != "" {
+		if a.scope.set(&a.known) {
+			a.stale = true
+			c.in.wake()
+		}
+		if c.notify.tooManyOthers() {
+			c.overflow()
+			return nil
+		}
+	}
 	if !own {
-		c.tellDifference(ctx, list, &before, &now, compare(&before, &now))
+		c.tellDifference(ctx, a, list, &before, compare(&before, &now))
 	}
 	return nil
 }
 
 // tellDifference tells what the client wants to know of what has happened: names
 // first, so that it knows what the rest is about.
-func (c *Conn) tellDifference(ctx context.Context, list *pb.ListMailboxesResponse, before, now *listing, d difference) {
-	n := c.notify
-	names := n.namesToTell(before, now, d)
+func (c *Conn) tellDifference(ctx context.Context, a *watched, list *pb.ListMailboxesResponse, before *listing, d difference) {
+	n, now := c.notify, &a.known
+	names := n.namesToTell(a, before, d)
 	type status struct {
 		info  *pb.MailboxInfo
 		items []wire.StatusItem
@@ -44,10 +72,10 @@ func (c *Conn) tellDifference(ctx context.Context, list *pb.ListMailboxesRespons
 	var statuses []status
 	for _, s := range d.states {
 		info := list.GetMailboxes()[s.at]
-		if c.selects(place{store: c.store}, info.GetId()) {
+		if c.selects(a.at, info.GetId()) {
 			continue // its messages are for the other group
 		}
-		want := n.of(info.GetName(), now.subscribed(info.GetName()))
+		want := n.of(info.GetName(), n.subscribed(info.GetName()))
 		if items := statusItems(want, s, now.boxes[s.at], c.condstore); items != nil {
 			statuses = append(statuses, status{info, items})
 		}
@@ -56,7 +84,8 @@ func (c *Conn) tellDifference(ctx context.Context, list *pb.ListMailboxesRespons
 		c.overflow()
 		return
 	}
-	c.tellNames(ctx, list, names)
+	c.tellNames(ctx, a, list, names)
+	a.noteAccess(names)
 	for _, s := range statuses {
 		c.statusLine(s.info, s.items)
 	}
@@ -64,9 +93,9 @@ func (c *Conn) tellDifference(ctx context.Context, list *pb.ListMailboxesRespons
 
 // namesToTell returns those of the names that have changed which the client wants
 // to know of.
-func (n *notify) namesToTell(before, now *listing, d difference) []nameChange {
+func (n *notify) namesToTell(a *watched, before *listing, d difference) []nameChange {
 	wants := func(name string, what events) bool {
-		return n.of(name, before.subscribed(name) || now.subscribed(name))&what != 0
+		return n.of(name, before.subscribed(name) || n.subscribed(name))&what != 0
 	}
 	var names []nameChange
 	listed := make(map[string]bool)
@@ -81,18 +110,28 @@ func (n *notify) namesToTell(before, now *listing, d difference) []nameChange {
 			names = append(names, nameChange{name: name})
 		}
 	}
+	// Who has asked for anything of a mailbox is told of its access.
+	if a.at.owner == "" {
+		return names
+	}
+	for _, c := range a.accessNames(before, &a.known, d) {
+		if !listed[c.name] && wants(c.name, ^events(0)) {
+			listed[c.name] = true
+			names = append(names, c)
+		}
+	}
 	return names
 }
 
 // tellNames lists names as they are now, accurately (RFC 5465, 5.4 and 5.5): a
 // subscription can be to another user's mailbox.
-func (c *Conn) tellNames(ctx context.Context, list *pb.ListMailboxesResponse, names []nameChange) {
+func (c *Conn) tellNames(ctx context.Context, a *watched, list *pb.ListMailboxesResponse, names []nameChange) {
 	if len(names) == 0 {
 		return
 	}
 	cmd := wire.List{Extended: true, Return: wire.ListReturn{Subscribed: true}}
 	for _, change := range names {
-		if strings.HasPrefix(change.name, othersPrefix) {
+		if a.at.owner == "" && strings.HasPrefix(change.name, othersPrefix) {
 			cmd.Patterns = append(cmd.Patterns, change.name)
 		}
 	}
@@ -104,21 +143,41 @@ func (c *Conn) tellNames(ctx context.Context, list *pb.ListMailboxesResponse, na
 			names = slices.DeleteFunc(names, func(n nameChange) bool { return strings.HasPrefix(n.name, othersPrefix) })
 		}
 	}
-	entries := make(map[string]*entry)
-	for _, e := range hierarchy(list) {
-		entries[e.name] = e
-	}
+	entries := c.entriesOf(list)
 	for _, change := range names {
 		e := entries[change.name]
 		if e == nil {
 			e = &entry{name: change.name}
 		}
-		c.beginList(cmd, e)
-		if change.old != "" {
-			c.w.Raw(` ("OLDNAME" (`).Mailbox(change.old).Raw("))")
-		}
-		c.w.CRLF()
+		c.notifyName(cmd, e, change)
 	}
+}
+
+// entriesOf returns the names of a list of an account's mailboxes, with those that
+// are subscribed to.
+func (c *Conn) entriesOf(list *pb.ListMailboxesResponse) map[string]*entry {
+	list = &pb.ListMailboxesResponse{Mailboxes: list.GetMailboxes(), Subscriptions: c.notify.account.known.subscriptions}
+	entries := make(map[string]*entry)
+	for _, e := range hierarchy(list) {
+		entries[e.name] = e
+	}
+	return entries
+}
+
+// notifyName lists a name. What may be looked up only has \NoAccess (RFC 5465, 3.1);
+// so has what another user's mailbox was called that has been removed, or on which
+// the right "l" has been revoked: which of both it is cannot be told (RFC 4314, 6).
+func (c *Conn) notifyName(cmd wire.List, e *entry, change nameChange) {
+	attrs := attributes(cmd, e)
+	denied := e.info != nil && !rightsOn(e.info).Has(imapnum.RightRead)
+	if denied || e.info == nil && change.lost && strings.HasPrefix(e.name, othersPrefix) {
+		attrs = append(attrs, `\NoAccess`)
+	}
+	c.w.Raw("* LIST ").Flags(attrs).Raw(` "/" `).Mailbox(e.name)
+	if change.old != "" {
+		c.w.Raw(` ("OLDNAME" (`).Mailbox(change.old).Raw("))")
+	}
+	c.w.CRLF()
 }
 
 // statusItems returns what STATUS is to tell of a mailbox that has changed; nil
@@ -155,13 +214,13 @@ func statusItems(want events, change stateChange, now boxState, condstore bool) 
 
 // tellStatuses tells how the mailboxes are of which message events are wanted, as
 // the STATUS indicator asks (RFC 5465, 3.1).
-func (c *Conn) tellStatuses(list *pb.ListMailboxesResponse) {
+func (c *Conn) tellStatuses(l accountList) {
 	n := c.notify
-	for _, info := range list.GetMailboxes() {
-		if c.selects(place{store: c.store}, info.GetId()) {
+	for _, info := range l.list.GetMailboxes() {
+		if c.selects(l.at, info.GetId()) || !rightsOn(info).Has(imapnum.RightRead) {
 			continue
 		}
-		want := n.of(info.GetName(), n.account.known.subscribed(info.GetName()))
+		want := n.of(info.GetName(), n.subscribed(info.GetName()))
 		if want&messageEvents == 0 {
 			continue
 		}

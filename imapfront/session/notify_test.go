@@ -207,7 +207,7 @@ func TestOwnChangesAreLeftOut_RFC5465_5(t *testing.T) {
 	}}
 	d := compare(&a.known, after)
 	// Others have made x/z, removed brief, added a message to b, and subscribed to e.
-	if want := []nameChange{{name: "brief"}, {name: "x"}, {name: "x/z"}}; !slices.Equal(d.names, want) {
+	if want := []nameChange{{name: "brief", lost: true}, {name: "x"}, {name: "x/z"}}; !slices.Equal(d.names, want) {
 		t.Errorf("names %v", d.names)
 	}
 	if !slices.Equal(d.subscriptions, []string{"e"}) {

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"sync"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/quorumail/quorumail/imapfront/wire"
 	"github.com/quorumail/quorumail/node/client"
 	"github.com/quorumail/quorumail/proto/imapnum"
@@ -45,16 +43,30 @@ type place struct {
 // at returns where a name leads. There need not be a mailbox. A connection's own
 // mailboxes have no second name among other users'.
 func (c *Conn) at(name string) place {
-	rest, ok := strings.CutPrefix(name, othersPrefix)
-	if !ok && name != others {
+	if !strings.HasPrefix(name, othersPrefix) && name != others {
 		return place{store: c.store, name: name}
 	}
-	account, mailbox, _ := strings.Cut(rest, "/")
-	owner, err := imapnum.AccountName(account)
-	if err != nil || mailbox == "" || owner == c.store.Account() {
+	owner, mailbox := ownerOf(name)
+	if owner == "" || mailbox == "" || owner == c.store.Account() {
 		return place{store: c.store, name: nowhere}
 	}
 	return place{store: c.storeOf(owner), owner: owner, name: wire.CanonicalMailbox(mailbox)}
+}
+
+// ownerOf takes a name among other users' apart: the account, normalised, and what
+// the mailbox is called there, which may be empty. It returns no owner for a name
+// that is not of an account.
+func ownerOf(name string) (owner, mailbox string) {
+	rest, ok := strings.CutPrefix(name, othersPrefix)
+	if !ok {
+		return "", ""
+	}
+	account, mailbox, _ := strings.Cut(rest, "/")
+	owner, err := imapnum.AccountName(account)
+	if err != nil {
+		return "", ""
+	}
+	return owner, mailbox
 }
 
 // shown returns how this connection names a mailbox of a place's account.
@@ -76,13 +88,16 @@ const maxOwners = 16
 // storeOf returns a store of another account. It is kept, since each new one is a
 // session that storage remembers for a while.
 func (c *Conn) storeOf(owner string) Store {
+	if c.notify != nil && c.notify.others[owner] != nil {
+		return c.notify.others[owner].at.store
+	}
 	if s, ok := c.owners[owner]; ok {
 		return s
 	}
 	if c.owners == nil || len(c.owners) >= maxOwners {
 		c.owners = make(map[string]Store)
 	}
-	s := c.cfg.Storage(owner, c.store.Account())
+	s := noting{c.cfg.Storage(owner, c.store.Account()), c}
 	c.owners[owner] = s
 	return s
 }
@@ -143,17 +158,11 @@ const listers = 8
 // have to tell.
 func (c *Conn) withOthers(ctx context.Context, cmd wire.List, l *pb.ListMailboxesResponse) error {
 	owners := c.ownersFor(cmd, l)
-	lists, errs := make([]*pb.ListMailboxesResponse, len(owners)), make([]error, len(owners))
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, listers)
+	stores := make([]Store, len(owners))
 	for i, owner := range owners {
-		slots <- struct{}{}
-		wg.Go(func() {
-			lists[i], errs[i] = c.cfg.Storage(owner, c.store.Account()).ListMailboxes(ctx)
-			<-slots
-		})
+		stores[i] = c.cfg.Storage(owner, c.store.Account())
 	}
-	wg.Wait()
+	lists, errs := listAll(ctx, stores)
 	defer c.forgetShares(ctx, l.GetSharedBy(), owners, lists)
 	for i, owner := range owners {
 		if errors.Is(errs[i], client.ErrNoMailbox) {
@@ -163,14 +172,33 @@ func (c *Conn) withOthers(ctx context.Context, cmd wire.List, l *pb.ListMailboxe
 			// Without its mailboxes a client would take them for deleted.
 			return errs[i]
 		}
-		at := place{owner: owner}
-		for _, info := range lists[i].GetMailboxes() {
-			info = proto.CloneOf(info)
-			info.Name = at.shown(info.GetName())
-			l.Mailboxes = append(l.Mailboxes, info)
-		}
+		place{owner: owner}.show(lists[i])
+		l.Mailboxes = append(l.Mailboxes, lists[i].GetMailboxes()...)
 	}
 	return nil
+}
+
+// listAll lists the mailboxes of several accounts at once.
+func listAll(ctx context.Context, stores []Store) ([]*pb.ListMailboxesResponse, []error) {
+	lists, errs := make([]*pb.ListMailboxesResponse, len(stores)), make([]error, len(stores))
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, listers)
+	for i, store := range stores {
+		slots <- struct{}{}
+		wg.Go(func() {
+			lists[i], errs[i] = store.ListMailboxes(ctx)
+			<-slots
+		})
+	}
+	wg.Wait()
+	return lists, errs
+}
+
+// show has a list of a place's mailboxes name them as this connection does.
+func (p place) show(l *pb.ListMailboxesResponse) {
+	for _, info := range l.GetMailboxes() {
+		info.Name = p.shown(info.GetName())
+	}
 }
 
 // maxForgotten is how many notes one LIST forgets.

@@ -66,3 +66,48 @@ func (w *watch) again() {
 	defer w.mu.Unlock()
 	w.mu.news = true
 }
+
+// scope is which mailboxes of an account a watch is for: of another user's account
+// most may be none of the client's. Safe for concurrent use.
+type scope struct {
+	mu struct {
+		sync.Mutex
+		ids    []uint64 // ascending
+		passed uint64   // the highest modseq of an event that was of none of them
+	}
+}
+
+// concerns reports whether an event is of one of the mailboxes, or of which there
+// are and what may be done with them.
+func (s *scope) concerns(e *pb.WatchResponse) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e.GetMailboxList() {
+		return true
+	}
+	for _, id := range e.GetMailboxIds() {
+		if _, found := slices.BinarySearch(s.mu.ids, id); found {
+			return true
+		}
+	}
+	s.mu.passed = max(s.mu.passed, e.GetModSeq())
+	return false
+}
+
+// set makes the scope the readable mailboxes of a listing. It reports whether an
+// event was passed over that is later: it may have been of a mailbox that was not
+// in the scope yet.
+func (s *scope) set(l *listing) (missed bool) {
+	ids := make([]uint64, 0, len(l.boxes))
+	for i := range l.boxes {
+		if !l.boxes[i].denied {
+			ids = append(ids, l.boxes[i].id)
+		}
+	}
+	slices.Sort(ids)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	missed = s.mu.passed > l.modSeq && !slices.Equal(ids, s.mu.ids)
+	s.mu.ids = ids
+	return missed
+}

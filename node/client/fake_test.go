@@ -34,6 +34,7 @@ type fakeNode struct {
 		newMap  chan struct{}
 		propose func(context.Context, *pb.ProposeRequest) (*pb.ProposeResponse, error)
 		account func(context.Context, *pb.GetAccountRequest) (*pb.GetAccountResponse, error)
+		list    func(context.Context, *pb.ListMailboxesRequest) (*pb.ListMailboxesResponse, error)
 		open    func(*pb.OpenMailboxRequest, func(*pb.OpenMailboxResponse) error) error
 		changes func(*pb.ChangesRequest, func(*pb.ChangesResponse) error) error
 		fetch   func(context.Context, *pb.FetchRequest, func(*pb.FetchResponse) error) error
@@ -104,6 +105,16 @@ func (f *fakeNode) Propose(ctx context.Context, req *pb.ProposeRequest) (*pb.Pro
 func (f *fakeNode) GetAccount(ctx context.Context, req *pb.GetAccountRequest) (*pb.GetAccountResponse, error) {
 	f.mu.Lock()
 	fn := f.mu.account
+	f.mu.Unlock()
+	if fn == nil {
+		return nil, errUnset
+	}
+	return fn(ctx, req)
+}
+
+func (f *fakeNode) ListMailboxes(ctx context.Context, req *pb.ListMailboxesRequest) (*pb.ListMailboxesResponse, error) {
+	f.mu.Lock()
+	fn := f.mu.list
 	f.mu.Unlock()
 	if fn == nil {
 		return nil, errUnset

@@ -154,9 +154,9 @@ func (w *watch) find(ctx context.Context, cause error, pause time.Duration) {
 		}
 		// The replica may lag: it has not seen the account yet. If the leader has,
 		// the session knows from when on.
-		_, err := w.s.GetAccount(ctx)
-		if errors.Is(err, ErrNoAccount) {
-			w.end(err)
+		err := w.s.exists(ctx)
+		if errors.Is(err, ErrNoAccount) || errors.Is(err, ErrNoMailbox) {
+			w.end(ErrNoAccount)
 			return
 		}
 		if err == nil {
@@ -168,4 +168,16 @@ func (w *watch) find(ctx context.Context, cause error, pause time.Duration) {
 	if shard, _, err := w.s.c.routes.find(ctx, w.s.slot); err == nil {
 		w.join(shard)
 	}
+}
+
+// exists asks the account's leader whether there is such an account: the error is
+// ErrNoAccount if not, ErrNoMailbox for another's than the owner's session. The
+// account's record is for its owner alone.
+func (s *Session) exists(ctx context.Context) error {
+	if s.actor == "" {
+		_, err := s.GetAccount(ctx)
+		return err
+	}
+	_, err := s.ListMailboxes(ctx)
+	return err
 }

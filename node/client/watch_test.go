@@ -270,6 +270,42 @@ func TestWatchOfAnAccountThatTheReplicaDoesNotKnowYet(t *testing.T) {
 	end()
 }
 
+// Nor is it for another user than its owner, who may not read its record.
+func TestWatchOfAnothersAccountThatTheReplicaDoesNotKnowYet(t *testing.T) {
+	nodes, c := fakeCluster(t, 1, 1)
+	w := newFakeWatch(nodes)
+	w.do(func() { w.mu.refuse = pb.ErrorDetail_KIND_NO_ACCOUNT })
+	gone := failure(codes.NotFound, &pb.ErrorDetail{Kind: pb.ErrorDetail_KIND_NO_ACCOUNT})
+	asked := 0
+	nodes[0].do(func() {
+		nodes[0].mu.list = func(_ context.Context, req *pb.ListMailboxesRequest) (*pb.ListMailboxesResponse, error) {
+			if asked++; req.GetRoute().GetActor() != "bob" || asked > 1 {
+				return nil, gone
+			}
+			w.do(func() { w.mu.refuse = 0 })
+			return &pb.ListMailboxesResponse{AppliedIndex: 33}, nil
+		}
+	})
+	events := make(chan uint64, 10)
+	w.bump(1)
+	stop := c.SessionFor("alice", "bob").Watch(0, func(ev *pb.WatchResponse, err error) {
+		if err != nil {
+			t.Error(err)
+		}
+		events <- ev.GetModSeq()
+	})
+	if got := <-events; got != 1 {
+		t.Errorf("event with modseq %d, want 1", got)
+	}
+	stop()
+	w.do(func() { w.mu.refuse = pb.ErrorDetail_KIND_NO_ACCOUNT })
+	ended := make(chan error, 1)
+	defer c.SessionFor("alice", "bob").Watch(0, func(_ *pb.WatchResponse, err error) { ended <- err })()
+	if err := <-ended; !errors.Is(err, client.ErrNoAccount) {
+		t.Errorf("the end of a watch of no account: %v", err)
+	}
+}
+
 // What has moved away is looked for until it is found, also by watches that were
 // begun before there was a map.
 func TestWatchFindsAnAccountThatHasMoved(t *testing.T) {
