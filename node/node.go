@@ -22,6 +22,7 @@ import (
 	"github.com/quorumail/quorumail/node/service"
 	"github.com/quorumail/quorumail/node/shard"
 	"github.com/quorumail/quorumail/node/transport"
+	"github.com/quorumail/quorumail/proto/framecodec"
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
 )
 
@@ -176,6 +177,7 @@ func (n *Node) newServer() *grpc.Server {
 	}
 	s := grpc.NewServer(
 		grpc.Creds(creds),
+		grpc.ForceServerCodecV2(framecodec.Codec{}),
 		grpc.MaxRecvMsgSize(maxRequest),
 		grpc.MaxSendMsgSize(maxResponse),
 		grpc.MaxConcurrentStreams(50_000),

@@ -6,19 +6,23 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"google.golang.org/protobuf/encoding/protowire"
 
-	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
 	"github.com/quorumail/quorumail/raftfsm/keys"
 )
 
-// Emails reads the content records of many messages. It is not safe for concurrent
-// use, must be closed before its View, and is fastest if ids ascend.
+// Emails reads the content records of messages. It is not safe for concurrent use,
+// must be closed before its View, and is fastest if ids ascend.
 type Emails struct {
-	a  *Account
+	a *Account
+	// it is nil for few: an iterator looks into every level of the store before it
+	// gives its first record.
 	it *pebble.Iterator
 }
 
-// Emails returns a reader of the account's content records.
-func (a *Account) Emails() (*Emails, error) {
+// Emails returns a reader of the account's content records, of some n of them.
+func (a *Account) Emails(n int) (*Emails, error) {
+	if n <= fewMessages {
+		return &Emails{a: a}, nil
+	}
 	start, end := a.space.Kind(keys.Email)
 	it, err := a.v.snap.NewIter(&pebble.IterOptions{LowerBound: start, UpperBound: end})
 	if err != nil {
@@ -28,39 +32,106 @@ func (a *Account) Emails() (*Emails, error) {
 }
 
 // Close ends the reading.
-func (e *Emails) Close() error { return e.it.Close() }
+func (e *Emails) Close() error {
+	if e.it == nil {
+		return nil
+	}
+	return e.it.Close()
+}
 
-// Fields returns some fields of a content record, all without any, as they are
-// stored: they are not read, only passed on, and the message that is returned is
-// good for nothing but being marshalled.
-func (e *Emails) Fields(id uint64, fields ...protowire.Number) (*pb.Email, error) {
+// Email returns a content record as it is stored; it is good until the next call.
+func (e *Emails) Email(id uint64) (StoredEmail, error) {
 	key := e.a.space.ID(keys.Email, id)
+	if e.it == nil {
+		value, err := get(e.a.v.snap, key)
+		if err == nil && value == nil {
+			err = errCorrupt
+		}
+		return value, err
+	}
 	if !e.it.SeekGE(key) || !slices.Equal(e.it.Key(), key) {
 		if err := e.it.Error(); err != nil {
 			return nil, err
 		}
 		return nil, errCorrupt
 	}
-	value, err := e.it.ValueAndErr()
+	return e.it.ValueAndErr()
+}
+
+// StoredEmail is the octets of a pb.Email. It is read field by field: most of it is
+// only passed on.
+type StoredEmail []byte
+
+// Fields of pb.Email and pb.BodyPart.
+const (
+	emailSize, emailStructure, emailBodyID = 1, 3, 6
+	partHeaderSize                         = 15
+)
+
+// Size returns the octets of the message.
+func (e StoredEmail) Size() (uint64, error) {
+	n, _, err := lastField(e, emailSize)
+	return n, err
+}
+
+// HeaderSize returns the octets of its header.
+func (e StoredEmail) HeaderSize() (uint64, error) {
+	_, structure, err := lastField(e, emailStructure)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	raw := make([]byte, 0, len(value))
-	for len(value) > 0 {
-		num, typ, n := protowire.ConsumeTag(value)
+	n, _, err := lastField(structure, partHeaderSize)
+	return n, err
+}
+
+// BodyID returns the key of its body.
+func (e StoredEmail) BodyID() ([]byte, error) {
+	_, id, err := lastField(e, emailBodyID)
+	return id, err
+}
+
+// lastField returns the value of a field, that of the last one if there are several:
+// the number or the octets, zero if there is none.
+func lastField(b []byte, field protowire.Number) (n uint64, octets []byte, err error) {
+	err = eachField(b, func(num protowire.Number, typ protowire.Type, whole, value []byte) {
+		switch {
+		case num != field:
+		case typ == protowire.VarintType:
+			n, _ = protowire.ConsumeVarint(value)
+		case typ == protowire.BytesType:
+			octets, _ = protowire.ConsumeBytes(value)
+		}
+	})
+	return n, octets, err
+}
+
+// eachField calls fn with each field: with its tag in whole, without it in value.
+func eachField(b []byte, fn func(num protowire.Number, typ protowire.Type, whole, value []byte)) error {
+	for len(b) > 0 {
+		num, typ, n := protowire.ConsumeTag(b)
 		if n < 0 {
-			return nil, errCorrupt
+			return errCorrupt
 		}
-		size := protowire.ConsumeFieldValue(num, typ, value[n:])
+		size := protowire.ConsumeFieldValue(num, typ, b[n:])
 		if size < 0 {
-			return nil, errCorrupt
+			return errCorrupt
 		}
-		if len(fields) == 0 || slices.Contains(fields, num) {
-			raw = append(raw, value[:n+size]...)
-		}
-		value = value[n+size:]
+		fn(num, typ, b[:n+size], b[n:n+size])
+		b = b[n+size:]
 	}
-	email := &pb.Email{}
-	email.ProtoReflect().SetUnknown(raw)
-	return email, nil
+	return nil
+}
+
+// AppendFields appends some fields of the record to dst, all without any: an Email
+// of just those.
+func (e StoredEmail) AppendFields(dst []byte, fields ...protowire.Number) ([]byte, error) {
+	if len(fields) == 0 {
+		return append(dst, e...), nil
+	}
+	err := eachField(e, func(num protowire.Number, _ protowire.Type, whole, _ []byte) {
+		if slices.Contains(fields, num) {
+			dst = append(dst, whole...)
+		}
+	})
+	return dst, err
 }

@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
-	"github.com/cockroachdb/pebble/v2"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/quorumail/quorumail/proto/imapnum"
@@ -166,55 +165,6 @@ func (a *Account) Email(id uint64) (*pb.Email, error) {
 		return nil, errCorrupt
 	}
 	return e, nil
-}
-
-// Chunks calls fn, in order, for each chunk of a body that holds octets of
-// [offset, offset+length), until it returns false or an error. The chunk's data
-// are only good during the call.
-func (a *Account) Chunks(bodyID []byte, offset, length uint64, fn func(*pb.BodyChunk) (bool, error)) (err error) {
-	if length == 0 {
-		return nil
-	}
-	end := offset + length
-	if end < offset {
-		end = 1<<64 - 1
-	}
-	start := a.space.Body(bodyID, 0)
-	it, err := a.v.snap.NewIter(&pebble.IterOptions{LowerBound: start, UpperBound: a.space.Body(bodyID, end)})
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if e := it.Close(); err == nil {
-			err = e
-		}
-	}()
-	// The chunk that holds offset starts at or before it.
-	ok := it.SeekLT(a.space.Body(bodyID, offset+1))
-	if !ok {
-		ok = it.First()
-	}
-	for ; ok; ok = it.Next() {
-		_, at, err := keys.ParseBody(a.space.Rest(it.Key()))
-		if err != nil {
-			return err
-		}
-		value, err := it.ValueAndErr()
-		if err != nil {
-			return err
-		}
-		c, err := decodeChunk(at, value)
-		if err != nil {
-			return err
-		}
-		if at+uint64(c.GetRawSize()) <= offset {
-			continue
-		}
-		if more, err := fn(c); err != nil || !more {
-			return err
-		}
-	}
-	return it.Error()
 }
 
 // Since says which changes are wanted.

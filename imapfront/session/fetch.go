@@ -114,6 +114,8 @@ func (c *Conn) plan(cmd wire.Fetch, set imapnum.Set) *fetchPlan {
 	}
 	p.uid = p.uid || cmd.UID
 	if bodies != 1 {
+		// Sections are looked for in the record; what is only printed need not be read.
+		p.req.StoredEmail = bodies == 0 && !p.req.GetEmail()
 		return p
 	}
 	for _, item := range cmd.Items {
@@ -218,7 +220,6 @@ type fetcher struct {
 	span   section.Range       // of the whole section
 	lit    *wire.LiteralWriter // takes it
 	at     uint64              // up to where it has been printed
-	buf    []byte
 }
 
 // take takes one response of the stream.
@@ -346,9 +347,18 @@ func (f *fetcher) item(item wire.FetchItem, s *pb.MessageState) error {
 	case "RFC822.SIZE":
 		f.name("RFC822.SIZE").Raw(m.GetSize())
 	case "ENVELOPE":
-		f.name("ENVELOPE").Envelope(m.GetEmail().GetEnvelope())
+		if f.name("ENVELOPE"); m.GetStoredEmail() != nil {
+			w.StoredEnvelope(m.GetStoredEmail())
+		} else {
+			w.Envelope(m.GetEmail().GetEnvelope())
+		}
 	case "BODY", "BODYSTRUCTURE":
-		f.name(item.Name).BodyStructure(m.GetEmail().GetStructure(), item.Name == "BODYSTRUCTURE")
+		extended := item.Name == "BODYSTRUCTURE"
+		if f.name(item.Name); m.GetStoredEmail() != nil {
+			w.StoredStructure(m.GetStoredEmail(), extended)
+		} else {
+			w.BodyStructure(m.GetEmail().GetStructure(), extended)
+		}
 	case "EMAILID":
 		f.name("EMAILID").Raw("(", f.c.objectID(f.c.box.store, emailPrefix, m.GetEmailId()), ")")
 	case "THREADID":
@@ -446,16 +456,19 @@ func (f *fetcher) begin() error {
 
 // pass prints what a chunk has of the streamed section.
 func (f *fetcher) pass(chunk *pb.BodyChunk) error {
-	var err error
-	if f.buf, err = message.Unpack(f.buf[:0], chunk); err != nil {
-		return err
-	}
-	from, end := chunk.GetOffset(), f.span.Offset+f.span.Length
-	if to := from + uint64(len(f.buf)); to > f.at && from < end {
-		if _, err := f.lit.Write(f.buf[f.at-from : min(to, end)-from]); err != nil {
-			return err
+	end := f.span.Offset + f.span.Length
+	err := withOctets(chunk, func(b []byte) error {
+		from := chunk.GetOffset()
+		to := from + uint64(len(b))
+		if to <= f.at || from >= end {
+			return nil
 		}
+		_, err := f.lit.Write(b[f.at-from : min(to, end)-from])
 		f.at = min(to, end)
+		return err
+	})
+	if err != nil {
+		return err
 	}
 	if f.at < end {
 		return f.c.w.Err()

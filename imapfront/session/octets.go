@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/quorumail/quorumail/imapfront/section"
 	"github.com/quorumail/quorumail/node/client/message"
+	"github.com/quorumail/quorumail/proto/framecodec"
 	"github.com/quorumail/quorumail/proto/imapnum"
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
 )
@@ -27,7 +29,6 @@ func (o *octets) write(r section.Range, w io.Writer) error {
 		return nil
 	}
 	at, end := r.Offset, r.Offset+r.Length
-	var buf []byte
 	err := o.store.Fetch(o.ctx, &pb.FetchRequest{
 		MailboxId: o.mailbox, Uids: packed(imapnum.SetOf(imapnum.UID(o.uid))), IncludeExpunged: o.expunged,
 		Body: pb.FetchRequest_BODY_RANGE, Offset: r.Offset, Length: r.Length,
@@ -36,21 +37,42 @@ func (o *octets) write(r section.Range, w io.Writer) error {
 		if chunk == nil {
 			return nil
 		}
-		var err error
-		if buf, err = message.Unpack(buf[:0], chunk); err != nil {
+		return withOctets(chunk, func(b []byte) error {
+			from := chunk.GetOffset()
+			to := min(from+uint64(len(b)), end)
+			if from > at || to <= at {
+				return nil
+			}
+			_, err := w.Write(b[at-from : to-from])
+			at = to
 			return err
-		}
-		from := chunk.GetOffset()
-		to := min(from+uint64(len(buf)), end)
-		if from > at || to <= at {
-			return nil
-		}
-		_, err = w.Write(buf[at-from : to-from])
-		at = to
-		return err
+		})
 	})
 	if err == nil && at < end {
 		err = fmt.Errorf("session: octets %d to %d of message %d are missing", at, end, o.uid)
 	}
 	return err
+}
+
+// unpackedChunks are buffers that chunks are unfolded into: *[]byte.
+var unpackedChunks sync.Pool
+
+// withOctets calls fn with the raw octets of a chunk, which it lets go of then: they
+// and the chunk's data are gone when it returns.
+func withOctets(chunk *pb.BodyChunk, fn func([]byte) error) error {
+	defer framecodec.Release(chunk)
+	if chunk.GetCodec() == pb.Codec_CODEC_RAW && len(chunk.GetData()) == int(chunk.GetRawSize()) {
+		return fn(chunk.GetData())
+	}
+	buf, _ := unpackedChunks.Get().(*[]byte)
+	if buf == nil {
+		buf = new([]byte)
+	}
+	defer unpackedChunks.Put(buf)
+	b, err := message.Unpack((*buf)[:0], chunk)
+	if err != nil {
+		return err
+	}
+	*buf = b
+	return fn(b)
 }

@@ -9,6 +9,8 @@ import (
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
+
+	"github.com/quorumail/quorumail/proto/framecodec"
 )
 
 const (
@@ -62,6 +64,7 @@ func (c *conns) get(addr string) (*grpc.ClientConn, error) {
 		// this only frees what hangs on a connection that is gone.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 5 * time.Second}),
 		grpc.WithDefaultCallOptions(
+			grpc.ForceCodecV2(framecodec.Codec{}),
 			grpc.MaxCallRecvMsgSize(maxAnswer),
 			grpc.MaxCallSendMsgSize(maxRequest),
 		),

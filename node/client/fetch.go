@@ -88,40 +88,50 @@ func (f *fetch) run(ctx context.Context, uids imapnum.Set, rest bool) error {
 		req.Route, req.Level = a.route, a.level(f.s, false)
 		req.Uids = &pb.UidSet{Packed: uids.Pack()}
 		req.IncludeExpunged = req.GetIncludeExpunged() || rest
+		req.BodyInline = true
 		stream, err := a.store.Fetch(a.ctx, req)
 		if err != nil {
 			return err
 		}
-		var skip uint32
+		take := f.take
 		if rest {
-			skip = f.had
+			skip := f.had
+			take = func(resp *pb.FetchResponse) error { return f.takeRest(resp, &skip) }
 		}
 		return receive(a, stream.Recv, func(resp *pb.FetchResponse) error {
 			if i := resp.GetAppliedIndex(); i != 0 {
 				f.s.raise(a.route.GetShard(), i)
 			}
 			a.progress = true
-			if rest {
-				return f.takeRest(resp, &skip)
-			}
-			return f.unfold(resp)
+			return unfold(resp, take)
 		}, func() bool { return rest || f.uid == 0 })
 	})
 }
 
-// unfold passes on a response's messages one by one.
-func (f *fetch) unfold(resp *pb.FetchResponse) error {
+// unfold passes on a response's messages one by one, each with the chunks in it
+// after it.
+func unfold(resp *pb.FetchResponse, take func(*pb.FetchResponse) error) error {
 	msgs := resp.GetMessages()
+	if m := resp.GetMessage(); m != nil {
+		msgs = []*pb.FetchedMessage{m}
+	}
 	if len(msgs) == 0 {
-		return f.take(resp)
+		return take(resp)
 	}
 	one := &pb.FetchResponse{AppliedIndex: resp.GetAppliedIndex(), Keywords: resp.GetKeywords()}
 	for _, m := range msgs {
+		body := m.GetBody()
+		m.Body, m.Chunks = nil, m.GetChunks()+uint32(len(body))
 		one.Message = m
-		if err := f.take(one); err != nil {
+		if err := take(one); err != nil {
 			return err
 		}
 		one.Keywords = nil
+		for _, chunk := range body {
+			if err := take(&pb.FetchResponse{AppliedIndex: resp.GetAppliedIndex(), Chunk: chunk}); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

@@ -1,12 +1,12 @@
 package service
 
 import (
-	"bytes"
 	"math"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
-	"google.golang.org/protobuf/proto"
 
+	"github.com/quorumail/quorumail/proto/framecodec"
 	"github.com/quorumail/quorumail/proto/imapnum"
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
 	"github.com/quorumail/quorumail/raftfsm"
@@ -38,18 +38,15 @@ func (s *storeServer) Fetch(req *pb.FetchRequest, stream pb.StoreService_FetchSe
 		more, err := f.fill(v)
 		_ = v.Close() // it was only read
 		if err != nil {
+			f.out.drop()
 			return readError("fetch", err)
 		}
-		for i, r := range f.out {
-			if err := stream.Send(r); err != nil {
-				return err
-			}
-			f.out[i] = nil
+		if err := f.out.send(func(r *framecodec.Frame) error { return stream.SendMsg(r) }); err != nil {
+			return err
 		}
 		if !more {
 			return nil
 		}
-		f.out, f.bytes, f.messages, f.batch = f.out[:0], 0, 0, nil
 		if v, err = sh.view(); err != nil {
 			return err
 		}
@@ -61,16 +58,15 @@ type fetcher struct {
 	req     *pb.FetchRequest
 	left    imapnum.Set // what is yet to be begun
 	started bool
-	emails  *raftfsm.Emails // of the view that is being read
-	body    *bodyRest       // the message whose chunks do not all fit into out
+	body    *bodyRest // the message whose chunks do not all fit into out
+
+	// Readers of the view that is being read.
+	emails *raftfsm.Emails
+	bodies *raftfsm.Bodies
 
 	keywords int // length of the keyword table that the client has
-	out      []*pb.FetchResponse
-	bytes    int
-	messages int               // in out
-	batch    *pb.FetchResponse // the last of out, if more messages fit into it
-
-	batchBytes int // about, of batch
+	out      frames
+	record   []byte // of the email under way, what was asked for
 }
 
 // bodyRest is what is yet to be sent of a body.
@@ -80,63 +76,36 @@ type bodyRest struct {
 	chunks      uint32
 }
 
-func (f *fetcher) full() bool { return f.bytes >= fetchBytes || f.messages >= fetchMessages }
+func (f *fetcher) full() bool { return f.out.bytes >= fetchBytes || f.out.messages >= fetchMessages }
 
-// add adds a response that stands alone.
-func (f *fetcher) add(r *pb.FetchResponse) {
-	f.out = append(f.out, r)
-	f.bytes += proto.Size(r)
-	f.batch = nil
-	if r.GetMessage() != nil {
-		f.messages++
+// closeReaders ends the reading of a view.
+func (f *fetcher) closeReaders() {
+	if f.emails != nil {
+		_ = f.emails.Close() // it was only read
 	}
-}
-
-// A response takes this many messages, or octets of them.
-const (
-	batchMessages = 500
-	batchBytes    = 64 << 10
-)
-
-// addMessage adds a message without chunks.
-func (f *fetcher) addMessage(msg *pb.FetchedMessage, index uint64, keywords []string) {
-	size := 64 // of its record, about
-	if msg.GetEmail() != nil {
-		size += proto.Size(msg.GetEmail())
+	if f.bodies != nil {
+		_ = f.bodies.Close()
 	}
-	if f.batch == nil {
-		f.batch = &pb.FetchResponse{AppliedIndex: index}
-		f.out = append(f.out, f.batch)
-		f.batchBytes = 0
-	}
-	if keywords != nil {
-		f.batch.Keywords = keywords
-	}
-	f.batch.Messages = append(f.batch.Messages, msg)
-	f.messages++
-	f.bytes += size
-	if f.batchBytes += size; f.batchBytes >= batchBytes || len(f.batch.GetMessages()) >= batchMessages {
-		f.batch = nil
-	}
+	f.emails, f.bodies = nil, nil
 }
 
 // fill reads from a view until the batch is full, and reports whether there is
 // more.
 func (f *fetcher) fill(v *raftfsm.View) (more bool, err error) {
-	defer func() {
-		if f.emails != nil {
-			_ = f.emails.Close() // it was only read
-			f.emails = nil
-		}
-	}()
+	defer f.closeReaders()
 	a, err := v.Account(f.req.GetRoute().GetAccount())
 	if err != nil {
 		return false, err
 	}
+	if f.req.GetBody() != pb.FetchRequest_BODY_UNSPECIFIED {
+		if f.bodies, err = a.Bodies(); err != nil {
+			return false, err
+		}
+	}
 	if f.body != nil {
 		// It is finished whatever has become of the mailbox, and of the actor's rights:
 		// the client has been told how long it is.
-		if err := f.rest(a); err != nil {
+		if err := f.rest(); err != nil {
 			return false, err
 		}
 		if f.body != nil || f.full() {
@@ -160,10 +129,13 @@ func (f *fetcher) fill(v *raftfsm.View) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	index, _ := v.Applied()
+	f.out.index, _ = v.Applied()
+	if f.emails, err = a.Emails(len(msgs)); err != nil {
+		return false, err
+	}
 	fields := f.fields()
 	for i, msg := range msgs {
-		if err := f.message(a, m, msg, fields, index); err != nil {
+		if err := f.message(m, msg, fields); err != nil {
 			return false, err
 		}
 		if f.body != nil || f.full() {
@@ -238,64 +210,79 @@ func (f *fetcher) next(m *raftfsm.Mailbox) (msgs []*pb.FetchedMessage, more bool
 }
 
 // message adds a message, and of its chunks what fits.
-func (f *fetcher) message(a *raftfsm.Account, m *raftfsm.Mailbox, msg *pb.FetchedMessage, fields []protowire.Number, index uint64) (err error) {
+func (f *fetcher) message(m *raftfsm.Mailbox, msg *pb.FetchedMessage, fields []protowire.Number) error {
 	var keywords []string
-	if table := m.Info().GetKeywords(); len(table) > f.keywords || len(f.out) == 0 && f.keywords == 0 {
+	if table := m.Info().GetKeywords(); len(table) > f.keywords || f.out.none() && f.keywords == 0 {
 		keywords, f.keywords = table, len(table)
 	}
 	wanted := f.req.GetEnvelope() || f.req.GetStructure() || f.req.GetEmail()
-	if f.req.GetBody() == pb.FetchRequest_BODY_UNSPECIFIED {
-		if wanted {
-			if f.emails == nil {
-				if f.emails, err = a.Emails(); err != nil {
-					return err
-				}
-			}
-			if msg.Email, err = f.emails.Fields(msg.GetEmailId(), fields...); err != nil {
-				return err
-			}
+	bodies := f.req.GetBody() != pb.FetchRequest_BODY_UNSPECIFIED
+	var email raftfsm.StoredEmail
+	var err error
+	if wanted || bodies {
+		if email, err = f.emails.Email(msg.GetEmailId()); err != nil {
+			return err
 		}
-		f.addMessage(msg, index, keywords)
+	}
+	record := messageFrame{msg: msg}
+	if wanted {
+		if f.record, err = email.AppendFields(f.record[:0], fields...); err != nil {
+			return err
+		}
+		record.email, record.stored = f.record, f.req.GetStoredEmail()
+	}
+	if !bodies {
+		f.out.message(record, keywords)
 		return nil
 	}
-	email, err := a.Email(msg.GetEmailId())
+	return f.withBody(email, record, keywords)
+}
+
+// withBody adds a message with the chunks that were asked for: small ones in it, as
+// many as there are before the first that is not, and the others in responses after
+// it. The client is told first how many follow: those that fit are read, the others
+// counted.
+func (f *fetcher) withBody(email raftfsm.StoredEmail, record messageFrame, keywords []string) error {
+	first, end, err := f.octets(email)
 	if err != nil {
 		return err
 	}
-	if wanted {
-		msg.Email = f.trim(email)
+	rest := &bodyRest{end: end}
+	if rest.id, err = email.BodyID(); err != nil {
+		return err
 	}
-	first, end := f.octets(email)
-	if first >= end {
-		f.addMessage(msg, index, keywords)
-		return nil
-	}
-	resp := &pb.FetchResponse{AppliedIndex: index, Message: msg, Keywords: keywords}
-	// The client is told first how many chunks follow: those that fit are kept,
-	// the others counted.
-	var keep []*pb.BodyChunk
-	size := 0
-	rest := &bodyRest{id: email.GetBodyId(), end: end}
-	err = a.Chunks(email.GetBodyId(), first, end-first, func(c *pb.BodyChunk) (bool, error) {
-		msg.Chunks++
-		if rest.chunks == 0 && (len(keep) == 0 || f.bytes+size < fetchBytes) {
-			keep = append(keep, own(c))
-			size += len(c.GetData())
-		} else {
+	rest.id = slices.Clone(rest.id)
+	var follow []*[]byte
+	inline := f.req.GetBodyInline()
+	for err = f.bodies.Seek(rest.id, first, end); err == nil && f.bodies.Valid(); err = f.bodies.Next() {
+		if rest.chunks > 0 || len(follow) > 0 && f.out.bytes >= fetchBytes {
 			if rest.chunks == 0 {
-				rest.offset = c.GetOffset()
+				rest.offset = f.bodies.Offset()
 			}
 			rest.chunks++
+			continue
 		}
-		return true, nil
-	})
+		c, err := f.bodies.Chunk()
+		if err != nil {
+			return err
+		}
+		if inline = inline && len(record.body)+len(c.GetData()) <= inlineBytes; inline {
+			record.body = appendInline(record.body, c)
+			continue
+		}
+		chunk := chunkFrame(c)
+		follow = append(follow, chunk)
+		f.out.bytes += len(*chunk)
+	}
 	if err != nil {
 		return err
 	}
-	f.add(resp)
-	for _, c := range keep {
-		f.add(&pb.FetchResponse{Chunk: c})
+	if len(follow) == 0 {
+		f.out.message(record, keywords)
+		return nil
 	}
+	f.out.messageAlone(record, keywords, uint32(len(follow))+rest.chunks)
+	f.out.add(follow...)
 	if rest.chunks > 0 {
 		f.body = rest
 	}
@@ -303,23 +290,27 @@ func (f *fetcher) message(a *raftfsm.Account, m *raftfsm.Mailbox, msg *pb.Fetche
 }
 
 // rest adds chunks of the body that has been begun.
-func (f *fetcher) rest(a *raftfsm.Account) error {
+func (f *fetcher) rest() error {
 	b := f.body
-	err := a.Chunks(b.id, b.offset, b.end-b.offset, func(c *pb.BodyChunk) (bool, error) {
-		if b.chunks == 0 {
-			return false, nil
+	err := f.bodies.Seek(b.id, b.offset, b.end)
+	for err == nil && f.bodies.Valid() && b.chunks > 0 && f.out.bytes < fetchBytes {
+		c, e := f.bodies.Chunk()
+		if e != nil {
+			return e
 		}
-		f.add(&pb.FetchResponse{Chunk: own(c)})
+		chunk := chunkFrame(c)
+		f.out.bytes += len(*chunk)
+		f.out.add(chunk)
 		b.chunks--
 		b.offset = c.GetOffset() + uint64(c.GetRawSize())
-		return b.chunks > 0 && f.bytes < fetchBytes, nil
-	})
+		err = f.bodies.Next()
+	}
 	if err != nil {
 		return err
 	}
 	if b.chunks == 0 {
 		f.body = nil
-	} else if len(f.out) == 0 {
+	} else if f.out.none() {
 		// Expunged, and collected after the undelete window, while it was read.
 		return notReady("", "the rest of the body is gone")
 	}
@@ -327,20 +318,23 @@ func (f *fetcher) rest(a *raftfsm.Account) error {
 }
 
 // octets returns which octets of a message are wanted: first up to end.
-func (f *fetcher) octets(e *pb.Email) (first, end uint64) {
+func (f *fetcher) octets(e raftfsm.StoredEmail) (first, end uint64, err error) {
+	if f.req.GetBody() == pb.FetchRequest_BODY_HEADER {
+		end, err = e.HeaderSize()
+		return 0, end, err
+	}
+	size, err := e.Size()
 	switch f.req.GetBody() {
-	case pb.FetchRequest_BODY_HEADER:
-		return 0, e.GetStructure().GetHeaderSize()
 	case pb.FetchRequest_BODY_RANGE:
 		end = f.req.GetOffset() + f.req.GetLength()
 		if end < f.req.GetOffset() {
 			end = math.MaxUint64
 		}
-		return f.req.GetOffset(), min(end, e.GetSize())
+		return f.req.GetOffset(), min(end, size), err
 	case pb.FetchRequest_BODY_ALL:
-		return 0, e.GetSize()
+		return 0, size, err
 	}
-	return 0, 0
+	return 0, 0, err
 }
 
 // Fields of pb.Email.
@@ -361,24 +355,4 @@ func (f *fetcher) fields() []protowire.Number {
 		list = append(list, emailStructure)
 	}
 	return list
-}
-
-// trim leaves of an email record what was asked for.
-func (f *fetcher) trim(e *pb.Email) *pb.Email {
-	if f.req.GetEmail() {
-		return e
-	}
-	t := &pb.Email{Size: e.GetSize(), EmailId: e.GetEmailId()}
-	if f.req.GetEnvelope() {
-		t.Envelope = e.GetEnvelope()
-	}
-	if f.req.GetStructure() {
-		t.Structure = e.GetStructure()
-	}
-	return t
-}
-
-// own returns a copy of a chunk that outlives the read.
-func own(c *pb.BodyChunk) *pb.BodyChunk {
-	return &pb.BodyChunk{Offset: c.GetOffset(), RawSize: c.GetRawSize(), Codec: c.GetCodec(), Data: bytes.Clone(c.GetData())}
 }

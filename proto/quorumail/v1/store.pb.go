@@ -1431,8 +1431,13 @@ type FetchRequest struct {
 	// kept: the session has not been told yet. Only Email and body are had, the
 	// state is as it was last.
 	IncludeExpunged bool `protobuf:"varint,12,opt,name=include_expunged,json=includeExpunged,proto3" json:"include_expunged,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// The asker knows FetchedMessage.body.
+	BodyInline bool `protobuf:"varint,13,opt,name=body_inline,json=bodyInline,proto3" json:"body_inline,omitempty"`
+	// Email records are wanted as FetchedMessage.stored_email: the asker prints from
+	// their octets. A node that doesn't know of it answers with email.
+	StoredEmail   bool `protobuf:"varint,14,opt,name=stored_email,json=storedEmail,proto3" json:"stored_email,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *FetchRequest) Reset() {
@@ -1549,6 +1554,20 @@ func (x *FetchRequest) GetIncludeExpunged() bool {
 	return false
 }
 
+func (x *FetchRequest) GetBodyInline() bool {
+	if x != nil {
+		return x.BodyInline
+	}
+	return false
+}
+
+func (x *FetchRequest) GetStoredEmail() bool {
+	if x != nil {
+		return x.StoredEmail
+	}
+	return false
+}
+
 // A message whose chunks follow comes alone; others come many at once. Their
 // order is that of the UIDs.
 type FetchResponse struct {
@@ -1561,7 +1580,7 @@ type FetchResponse struct {
 	Message  *FetchedMessage `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
 	// A piece of the body of the last message.
 	Chunk *BodyChunk `protobuf:"bytes,4,opt,name=chunk,proto3" json:"chunk,omitempty"`
-	// Messages without chunks.
+	// Messages that no chunks follow.
 	Messages      []*FetchedMessage `protobuf:"bytes,5,rep,name=messages,proto3" json:"messages,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1646,6 +1665,12 @@ type FetchedMessage struct {
 	// How many chunk responses follow.
 	Chunks   uint32 `protobuf:"varint,8,opt,name=chunks,proto3" json:"chunks,omitempty"`
 	Expunged bool   `protobuf:"varint,9,opt,name=expunged,proto3" json:"expunged,omitempty"`
+	// The first of the message's chunks, before those that follow: they are small.
+	// Only with body_inline.
+	Body []*BodyChunk `protobuf:"bytes,10,rep,name=body,proto3" json:"body,omitempty"`
+	// Instead of email: an Email, with the fields that were asked for at least, as it
+	// is stored.
+	StoredEmail []byte `protobuf:"bytes,11,opt,name=stored_email,json=storedEmail,proto3" json:"stored_email,omitempty"`
 	// The thread (Email.thread_id).
 	ThreadId      uint64 `protobuf:"varint,12,opt,name=thread_id,json=threadId,proto3" json:"thread_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1743,6 +1768,20 @@ func (x *FetchedMessage) GetExpunged() bool {
 		return x.Expunged
 	}
 	return false
+}
+
+func (x *FetchedMessage) GetBody() []*BodyChunk {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+func (x *FetchedMessage) GetStoredEmail() []byte {
+	if x != nil {
+		return x.StoredEmail
+	}
+	return nil
 }
 
 func (x *FetchedMessage) GetThreadId() uint64 {
@@ -4219,7 +4258,7 @@ const file_quorumail_v1_store_proto_rawDesc = "" +
 	"\achanges\x18\x03 \x01(\v2\x19.quorumail.v1.ChangeBatchR\achanges\"u\n" +
 	"\vChangeBatch\x124\n" +
 	"\achanged\x18\x01 \x03(\v2\x1a.quorumail.v1.MessageStateR\achanged\x120\n" +
-	"\bvanished\x18\x02 \x01(\v2\x14.quorumail.v1.UidSetR\bvanished\"\x83\x04\n" +
+	"\bvanished\x18\x02 \x01(\v2\x14.quorumail.v1.UidSetR\bvanished\"\xc7\x04\n" +
 	"\fFetchRequest\x12)\n" +
 	"\x05route\x18\x01 \x01(\v2\x13.quorumail.v1.RouteR\x05route\x12-\n" +
 	"\x05level\x18\x02 \x01(\v2\x17.quorumail.v1.ReadLevelR\x05level\x12\x1d\n" +
@@ -4234,7 +4273,10 @@ const file_quorumail_v1_store_proto_rawDesc = "" +
 	"\x06offset\x18\n" +
 	" \x01(\x04R\x06offset\x12\x16\n" +
 	"\x06length\x18\v \x01(\x04R\x06length\x12)\n" +
-	"\x10include_expunged\x18\f \x01(\bR\x0fincludeExpunged\"K\n" +
+	"\x10include_expunged\x18\f \x01(\bR\x0fincludeExpunged\x12\x1f\n" +
+	"\vbody_inline\x18\r \x01(\bR\n" +
+	"bodyInline\x12!\n" +
+	"\fstored_email\x18\x0e \x01(\bR\vstoredEmail\"K\n" +
 	"\x04Body\x12\x14\n" +
 	"\x10BODY_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vBODY_HEADER\x10\x01\x12\x0e\n" +
@@ -4246,7 +4288,7 @@ const file_quorumail_v1_store_proto_rawDesc = "" +
 	"\bkeywords\x18\x02 \x03(\tR\bkeywords\x126\n" +
 	"\amessage\x18\x03 \x01(\v2\x1c.quorumail.v1.FetchedMessageR\amessage\x12-\n" +
 	"\x05chunk\x18\x04 \x01(\v2\x17.quorumail.v1.BodyChunkR\x05chunk\x128\n" +
-	"\bmessages\x18\x05 \x03(\v2\x1c.quorumail.v1.FetchedMessageR\bmessages\"\xd2\x02\n" +
+	"\bmessages\x18\x05 \x03(\v2\x1c.quorumail.v1.FetchedMessageR\bmessages\"\xa2\x03\n" +
 	"\x0eFetchedMessage\x120\n" +
 	"\x05state\x18\x01 \x01(\v2\x1a.quorumail.v1.MessageStateR\x05state\x12#\n" +
 	"\rinternal_date\x18\x02 \x01(\x03R\finternalDate\x12!\n" +
@@ -4256,7 +4298,10 @@ const file_quorumail_v1_store_proto_rawDesc = "" +
 	"\tsave_date\x18\x06 \x01(\x03R\bsaveDate\x12)\n" +
 	"\x05email\x18\a \x01(\v2\x13.quorumail.v1.EmailR\x05email\x12\x16\n" +
 	"\x06chunks\x18\b \x01(\rR\x06chunks\x12\x1a\n" +
-	"\bexpunged\x18\t \x01(\bR\bexpunged\x12\x1b\n" +
+	"\bexpunged\x18\t \x01(\bR\bexpunged\x12+\n" +
+	"\x04body\x18\n" +
+	" \x03(\v2\x17.quorumail.v1.BodyChunkR\x04body\x12!\n" +
+	"\fstored_email\x18\v \x01(\fR\vstoredEmail\x12\x1b\n" +
 	"\tthread_id\x18\f \x01(\x04R\bthreadId\"\xb4\x01\n" +
 	"\x0fGetFlagsRequest\x12)\n" +
 	"\x05route\x18\x01 \x01(\v2\x13.quorumail.v1.RouteR\x05route\x12-\n" +
@@ -4595,80 +4640,81 @@ var file_quorumail_v1_store_proto_depIdxs = []int32{
 	24, // 36: quorumail.v1.FetchResponse.messages:type_name -> quorumail.v1.FetchedMessage
 	63, // 37: quorumail.v1.FetchedMessage.state:type_name -> quorumail.v1.MessageState
 	65, // 38: quorumail.v1.FetchedMessage.email:type_name -> quorumail.v1.Email
-	4,  // 39: quorumail.v1.GetFlagsRequest.route:type_name -> quorumail.v1.Route
-	5,  // 40: quorumail.v1.GetFlagsRequest.level:type_name -> quorumail.v1.ReadLevel
-	62, // 41: quorumail.v1.GetFlagsRequest.uids:type_name -> quorumail.v1.UidSet
-	62, // 42: quorumail.v1.GetFlagsResponse.uids:type_name -> quorumail.v1.UidSet
-	27, // 43: quorumail.v1.GetFlagsResponse.flagged:type_name -> quorumail.v1.FlaggedSet
-	62, // 44: quorumail.v1.FlaggedSet.uids:type_name -> quorumail.v1.UidSet
-	4,  // 45: quorumail.v1.SearchRequest.route:type_name -> quorumail.v1.Route
-	5,  // 46: quorumail.v1.SearchRequest.level:type_name -> quorumail.v1.ReadLevel
-	35, // 47: quorumail.v1.SearchRequest.key:type_name -> quorumail.v1.SearchKey
-	62, // 48: quorumail.v1.SearchRequest.within:type_name -> quorumail.v1.UidSet
-	29, // 49: quorumail.v1.SearchRequest.part:type_name -> quorumail.v1.SearchPart
-	28, // 50: quorumail.v1.SortRequest.search:type_name -> quorumail.v1.SearchRequest
-	31, // 51: quorumail.v1.SortRequest.keys:type_name -> quorumail.v1.SortKey
-	2,  // 52: quorumail.v1.SortKey.field:type_name -> quorumail.v1.SortKey.Field
-	28, // 53: quorumail.v1.ThreadRequest.search:type_name -> quorumail.v1.SearchRequest
-	3,  // 54: quorumail.v1.ThreadRequest.algorithm:type_name -> quorumail.v1.ThreadRequest.Algorithm
-	36, // 55: quorumail.v1.SearchKey.and:type_name -> quorumail.v1.SearchKeyList
-	36, // 56: quorumail.v1.SearchKey.or:type_name -> quorumail.v1.SearchKeyList
-	35, // 57: quorumail.v1.SearchKey.not:type_name -> quorumail.v1.SearchKey
-	62, // 58: quorumail.v1.SearchKey.uids:type_name -> quorumail.v1.UidSet
-	37, // 59: quorumail.v1.SearchKey.header:type_name -> quorumail.v1.HeaderKey
-	38, // 60: quorumail.v1.SearchKey.internal_date:type_name -> quorumail.v1.DateKey
-	38, // 61: quorumail.v1.SearchKey.sent_date:type_name -> quorumail.v1.DateKey
-	38, // 62: quorumail.v1.SearchKey.save_date:type_name -> quorumail.v1.DateKey
-	35, // 63: quorumail.v1.SearchKeyList.keys:type_name -> quorumail.v1.SearchKey
-	62, // 64: quorumail.v1.SearchResponse.uids:type_name -> quorumail.v1.UidSet
-	4,  // 65: quorumail.v1.GetMetadataRequest.route:type_name -> quorumail.v1.Route
-	5,  // 66: quorumail.v1.GetMetadataRequest.level:type_name -> quorumail.v1.ReadLevel
-	42, // 67: quorumail.v1.GetMetadataResponse.mailboxes:type_name -> quorumail.v1.MailboxMetadata
-	66, // 68: quorumail.v1.MailboxMetadata.entries:type_name -> quorumail.v1.MetadataEntry
-	4,  // 69: quorumail.v1.WatchRequest.route:type_name -> quorumail.v1.Route
-	6,  // 70: quorumail.v1.WatchResponse.error:type_name -> quorumail.v1.ErrorDetail
-	49, // 71: quorumail.v1.VerifyShardResponse.accounts:type_name -> quorumail.v1.AccountDigest
-	50, // 72: quorumail.v1.VerifyShardResponse.shard:type_name -> quorumail.v1.ShardDigest
-	53, // 73: quorumail.v1.NodeStatusResponse.replicas:type_name -> quorumail.v1.ReplicaStatus
-	7,  // 74: quorumail.v1.StoreService.Propose:input_type -> quorumail.v1.ProposeRequest
-	9,  // 75: quorumail.v1.StoreService.GetAccount:input_type -> quorumail.v1.GetAccountRequest
-	11, // 76: quorumail.v1.StoreService.ListMailboxes:input_type -> quorumail.v1.ListMailboxesRequest
-	15, // 77: quorumail.v1.StoreService.OpenMailbox:input_type -> quorumail.v1.OpenMailboxRequest
-	19, // 78: quorumail.v1.StoreService.Changes:input_type -> quorumail.v1.ChangesRequest
-	22, // 79: quorumail.v1.StoreService.Fetch:input_type -> quorumail.v1.FetchRequest
-	25, // 80: quorumail.v1.StoreService.GetFlags:input_type -> quorumail.v1.GetFlagsRequest
-	28, // 81: quorumail.v1.StoreService.Search:input_type -> quorumail.v1.SearchRequest
-	30, // 82: quorumail.v1.StoreService.Sort:input_type -> quorumail.v1.SortRequest
-	33, // 83: quorumail.v1.StoreService.Thread:input_type -> quorumail.v1.ThreadRequest
-	40, // 84: quorumail.v1.StoreService.GetMetadata:input_type -> quorumail.v1.GetMetadataRequest
-	13, // 85: quorumail.v1.StoreService.GetAcl:input_type -> quorumail.v1.GetAclRequest
-	43, // 86: quorumail.v1.StoreService.Watch:input_type -> quorumail.v1.WatchRequest
-	45, // 87: quorumail.v1.AdminService.MarkShard:input_type -> quorumail.v1.MarkShardRequest
-	47, // 88: quorumail.v1.AdminService.VerifyShard:input_type -> quorumail.v1.VerifyShardRequest
-	51, // 89: quorumail.v1.AdminService.NodeStatus:input_type -> quorumail.v1.NodeStatusRequest
-	54, // 90: quorumail.v1.AdminService.TransferLeadership:input_type -> quorumail.v1.TransferLeadershipRequest
-	8,  // 91: quorumail.v1.StoreService.Propose:output_type -> quorumail.v1.ProposeResponse
-	10, // 92: quorumail.v1.StoreService.GetAccount:output_type -> quorumail.v1.GetAccountResponse
-	12, // 93: quorumail.v1.StoreService.ListMailboxes:output_type -> quorumail.v1.ListMailboxesResponse
-	17, // 94: quorumail.v1.StoreService.OpenMailbox:output_type -> quorumail.v1.OpenMailboxResponse
-	20, // 95: quorumail.v1.StoreService.Changes:output_type -> quorumail.v1.ChangesResponse
-	23, // 96: quorumail.v1.StoreService.Fetch:output_type -> quorumail.v1.FetchResponse
-	26, // 97: quorumail.v1.StoreService.GetFlags:output_type -> quorumail.v1.GetFlagsResponse
-	39, // 98: quorumail.v1.StoreService.Search:output_type -> quorumail.v1.SearchResponse
-	32, // 99: quorumail.v1.StoreService.Sort:output_type -> quorumail.v1.SortResponse
-	34, // 100: quorumail.v1.StoreService.Thread:output_type -> quorumail.v1.ThreadResponse
-	41, // 101: quorumail.v1.StoreService.GetMetadata:output_type -> quorumail.v1.GetMetadataResponse
-	14, // 102: quorumail.v1.StoreService.GetAcl:output_type -> quorumail.v1.GetAclResponse
-	44, // 103: quorumail.v1.StoreService.Watch:output_type -> quorumail.v1.WatchResponse
-	46, // 104: quorumail.v1.AdminService.MarkShard:output_type -> quorumail.v1.MarkShardResponse
-	48, // 105: quorumail.v1.AdminService.VerifyShard:output_type -> quorumail.v1.VerifyShardResponse
-	52, // 106: quorumail.v1.AdminService.NodeStatus:output_type -> quorumail.v1.NodeStatusResponse
-	55, // 107: quorumail.v1.AdminService.TransferLeadership:output_type -> quorumail.v1.TransferLeadershipResponse
-	91, // [91:108] is the sub-list for method output_type
-	74, // [74:91] is the sub-list for method input_type
-	74, // [74:74] is the sub-list for extension type_name
-	74, // [74:74] is the sub-list for extension extendee
-	0,  // [0:74] is the sub-list for field type_name
+	64, // 39: quorumail.v1.FetchedMessage.body:type_name -> quorumail.v1.BodyChunk
+	4,  // 40: quorumail.v1.GetFlagsRequest.route:type_name -> quorumail.v1.Route
+	5,  // 41: quorumail.v1.GetFlagsRequest.level:type_name -> quorumail.v1.ReadLevel
+	62, // 42: quorumail.v1.GetFlagsRequest.uids:type_name -> quorumail.v1.UidSet
+	62, // 43: quorumail.v1.GetFlagsResponse.uids:type_name -> quorumail.v1.UidSet
+	27, // 44: quorumail.v1.GetFlagsResponse.flagged:type_name -> quorumail.v1.FlaggedSet
+	62, // 45: quorumail.v1.FlaggedSet.uids:type_name -> quorumail.v1.UidSet
+	4,  // 46: quorumail.v1.SearchRequest.route:type_name -> quorumail.v1.Route
+	5,  // 47: quorumail.v1.SearchRequest.level:type_name -> quorumail.v1.ReadLevel
+	35, // 48: quorumail.v1.SearchRequest.key:type_name -> quorumail.v1.SearchKey
+	62, // 49: quorumail.v1.SearchRequest.within:type_name -> quorumail.v1.UidSet
+	29, // 50: quorumail.v1.SearchRequest.part:type_name -> quorumail.v1.SearchPart
+	28, // 51: quorumail.v1.SortRequest.search:type_name -> quorumail.v1.SearchRequest
+	31, // 52: quorumail.v1.SortRequest.keys:type_name -> quorumail.v1.SortKey
+	2,  // 53: quorumail.v1.SortKey.field:type_name -> quorumail.v1.SortKey.Field
+	28, // 54: quorumail.v1.ThreadRequest.search:type_name -> quorumail.v1.SearchRequest
+	3,  // 55: quorumail.v1.ThreadRequest.algorithm:type_name -> quorumail.v1.ThreadRequest.Algorithm
+	36, // 56: quorumail.v1.SearchKey.and:type_name -> quorumail.v1.SearchKeyList
+	36, // 57: quorumail.v1.SearchKey.or:type_name -> quorumail.v1.SearchKeyList
+	35, // 58: quorumail.v1.SearchKey.not:type_name -> quorumail.v1.SearchKey
+	62, // 59: quorumail.v1.SearchKey.uids:type_name -> quorumail.v1.UidSet
+	37, // 60: quorumail.v1.SearchKey.header:type_name -> quorumail.v1.HeaderKey
+	38, // 61: quorumail.v1.SearchKey.internal_date:type_name -> quorumail.v1.DateKey
+	38, // 62: quorumail.v1.SearchKey.sent_date:type_name -> quorumail.v1.DateKey
+	38, // 63: quorumail.v1.SearchKey.save_date:type_name -> quorumail.v1.DateKey
+	35, // 64: quorumail.v1.SearchKeyList.keys:type_name -> quorumail.v1.SearchKey
+	62, // 65: quorumail.v1.SearchResponse.uids:type_name -> quorumail.v1.UidSet
+	4,  // 66: quorumail.v1.GetMetadataRequest.route:type_name -> quorumail.v1.Route
+	5,  // 67: quorumail.v1.GetMetadataRequest.level:type_name -> quorumail.v1.ReadLevel
+	42, // 68: quorumail.v1.GetMetadataResponse.mailboxes:type_name -> quorumail.v1.MailboxMetadata
+	66, // 69: quorumail.v1.MailboxMetadata.entries:type_name -> quorumail.v1.MetadataEntry
+	4,  // 70: quorumail.v1.WatchRequest.route:type_name -> quorumail.v1.Route
+	6,  // 71: quorumail.v1.WatchResponse.error:type_name -> quorumail.v1.ErrorDetail
+	49, // 72: quorumail.v1.VerifyShardResponse.accounts:type_name -> quorumail.v1.AccountDigest
+	50, // 73: quorumail.v1.VerifyShardResponse.shard:type_name -> quorumail.v1.ShardDigest
+	53, // 74: quorumail.v1.NodeStatusResponse.replicas:type_name -> quorumail.v1.ReplicaStatus
+	7,  // 75: quorumail.v1.StoreService.Propose:input_type -> quorumail.v1.ProposeRequest
+	9,  // 76: quorumail.v1.StoreService.GetAccount:input_type -> quorumail.v1.GetAccountRequest
+	11, // 77: quorumail.v1.StoreService.ListMailboxes:input_type -> quorumail.v1.ListMailboxesRequest
+	15, // 78: quorumail.v1.StoreService.OpenMailbox:input_type -> quorumail.v1.OpenMailboxRequest
+	19, // 79: quorumail.v1.StoreService.Changes:input_type -> quorumail.v1.ChangesRequest
+	22, // 80: quorumail.v1.StoreService.Fetch:input_type -> quorumail.v1.FetchRequest
+	25, // 81: quorumail.v1.StoreService.GetFlags:input_type -> quorumail.v1.GetFlagsRequest
+	28, // 82: quorumail.v1.StoreService.Search:input_type -> quorumail.v1.SearchRequest
+	30, // 83: quorumail.v1.StoreService.Sort:input_type -> quorumail.v1.SortRequest
+	33, // 84: quorumail.v1.StoreService.Thread:input_type -> quorumail.v1.ThreadRequest
+	40, // 85: quorumail.v1.StoreService.GetMetadata:input_type -> quorumail.v1.GetMetadataRequest
+	13, // 86: quorumail.v1.StoreService.GetAcl:input_type -> quorumail.v1.GetAclRequest
+	43, // 87: quorumail.v1.StoreService.Watch:input_type -> quorumail.v1.WatchRequest
+	45, // 88: quorumail.v1.AdminService.MarkShard:input_type -> quorumail.v1.MarkShardRequest
+	47, // 89: quorumail.v1.AdminService.VerifyShard:input_type -> quorumail.v1.VerifyShardRequest
+	51, // 90: quorumail.v1.AdminService.NodeStatus:input_type -> quorumail.v1.NodeStatusRequest
+	54, // 91: quorumail.v1.AdminService.TransferLeadership:input_type -> quorumail.v1.TransferLeadershipRequest
+	8,  // 92: quorumail.v1.StoreService.Propose:output_type -> quorumail.v1.ProposeResponse
+	10, // 93: quorumail.v1.StoreService.GetAccount:output_type -> quorumail.v1.GetAccountResponse
+	12, // 94: quorumail.v1.StoreService.ListMailboxes:output_type -> quorumail.v1.ListMailboxesResponse
+	17, // 95: quorumail.v1.StoreService.OpenMailbox:output_type -> quorumail.v1.OpenMailboxResponse
+	20, // 96: quorumail.v1.StoreService.Changes:output_type -> quorumail.v1.ChangesResponse
+	23, // 97: quorumail.v1.StoreService.Fetch:output_type -> quorumail.v1.FetchResponse
+	26, // 98: quorumail.v1.StoreService.GetFlags:output_type -> quorumail.v1.GetFlagsResponse
+	39, // 99: quorumail.v1.StoreService.Search:output_type -> quorumail.v1.SearchResponse
+	32, // 100: quorumail.v1.StoreService.Sort:output_type -> quorumail.v1.SortResponse
+	34, // 101: quorumail.v1.StoreService.Thread:output_type -> quorumail.v1.ThreadResponse
+	41, // 102: quorumail.v1.StoreService.GetMetadata:output_type -> quorumail.v1.GetMetadataResponse
+	14, // 103: quorumail.v1.StoreService.GetAcl:output_type -> quorumail.v1.GetAclResponse
+	44, // 104: quorumail.v1.StoreService.Watch:output_type -> quorumail.v1.WatchResponse
+	46, // 105: quorumail.v1.AdminService.MarkShard:output_type -> quorumail.v1.MarkShardResponse
+	48, // 106: quorumail.v1.AdminService.VerifyShard:output_type -> quorumail.v1.VerifyShardResponse
+	52, // 107: quorumail.v1.AdminService.NodeStatus:output_type -> quorumail.v1.NodeStatusResponse
+	55, // 108: quorumail.v1.AdminService.TransferLeadership:output_type -> quorumail.v1.TransferLeadershipResponse
+	92, // [92:109] is the sub-list for method output_type
+	75, // [75:92] is the sub-list for method input_type
+	75, // [75:75] is the sub-list for extension type_name
+	75, // [75:75] is the sub-list for extension extendee
+	0,  // [0:75] is the sub-list for field type_name
 }
 
 func init() { file_quorumail_v1_store_proto_init() }

@@ -1,0 +1,156 @@
+package wire
+
+import (
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+
+	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
+)
+
+// What is told of a message's content is stored as a pb.Email, and printed from its
+// octets: a listing of a mailbox would otherwise build, and throw away, two dozen
+// objects a message. The forms are those of Envelope and BodyStructure.
+
+// Fields of pb.Email, pb.Envelope, pb.Address and pb.BodyPart.
+const (
+	emailEnvelope, emailStructure = 2, 3
+
+	envelopeDate, envelopeSubject, envelopeFrom, envelopeBcc, envelopeInReplyTo, envelopeMessageID = 1, 2, 3, 8, 9, 10
+
+	addressName, addressMailbox, addressHost, addressRoute = 1, 2, 3, 4
+)
+
+// StoredEnvelope prints the ENVELOPE of an Email by its octets.
+func (w *Writer) StoredEnvelope(email []byte) *Writer {
+	envelope, only := lastOctets(email, emailEnvelope)
+	if !only || !w.envelopeOctets(envelope) {
+		e := &pb.Email{}
+		_ = proto.Unmarshal(email, e) // what cannot be read is not there
+		return w.Envelope(e.GetEnvelope())
+	}
+	return w
+}
+
+// StoredStructure prints the BODYSTRUCTURE of an Email by its octets, or BODY. Only
+// the structure is built: it is a tree, and small beside what is in it.
+func (w *Writer) StoredStructure(email []byte, extended bool) *Writer {
+	var part *pb.BodyPart
+	if octets, only := lastOctets(email, emailStructure); only {
+		part = &pb.BodyPart{}
+		_ = proto.Unmarshal(octets, part)
+	} else {
+		e := &pb.Email{}
+		_ = proto.Unmarshal(email, e)
+		part = e.GetStructure()
+	}
+	return w.BodyStructure(part, extended)
+}
+
+// lastOctets returns the octets of a field, and whether the message is well formed
+// and has just one of it.
+func lastOctets(b []byte, field protowire.Number) (octets []byte, only bool) {
+	count := 0
+	for len(b) > 0 {
+		num, typ, value, rest := nextField(b)
+		if rest == nil {
+			return nil, false
+		}
+		if num == field && typ == protowire.BytesType {
+			octets = value
+			count++
+		}
+		b = rest
+	}
+	return octets, count == 1
+}
+
+// nextField takes the first field of b apart; rest is nil if it is none. Value is
+// what is in a field of octets, else nil.
+func nextField(b []byte) (num protowire.Number, typ protowire.Type, value, rest []byte) {
+	num, typ, n := protowire.ConsumeTag(b)
+	if n < 0 {
+		return 0, 0, nil, nil
+	}
+	b = b[n:]
+	if typ == protowire.BytesType {
+		value, n = protowire.ConsumeBytes(b)
+	} else {
+		n = protowire.ConsumeFieldValue(num, typ, b)
+	}
+	if n < 0 {
+		return 0, 0, nil, nil
+	}
+	return num, typ, value, b[n:]
+}
+
+// envelopeOctets prints an Envelope whose fields are in the order of their numbers,
+// as they are stored, and nothing of another: false.
+func (w *Writer) envelopeOctets(b []byte) bool {
+	var single [envelopeMessageID + 1][]byte
+	var lists [envelopeMessageID + 1][]byte // the fields of each list, one after the other
+	last := protowire.Number(0)
+	for len(b) > 0 {
+		num, typ, value, rest := nextField(b)
+		if rest == nil || num < last || num > envelopeMessageID || typ != protowire.BytesType {
+			return false
+		}
+		switch field := b[:len(b)-len(rest)]; {
+		case num < envelopeFrom || num > envelopeBcc:
+			if num == last {
+				return false
+			}
+			single[num] = value
+		case num == last:
+			lists[num] = lists[num][:len(lists[num])+len(field)]
+			if !addressWellFormed(value) {
+				return false
+			}
+		default:
+			lists[num] = field[:len(field):cap(field)]
+			if !addressWellFormed(value) {
+				return false
+			}
+		}
+		last, b = num, rest
+	}
+	w.text("(").NString(single[envelopeDate]).text(" ").NString(single[envelopeSubject])
+	for _, list := range lists[envelopeFrom : envelopeBcc+1] {
+		w.text(" ").addressOctets(list)
+	}
+	w.text(" ").NString(single[envelopeInReplyTo]).text(" ").NString(single[envelopeMessageID]).text(")")
+	return true
+}
+
+// addressWellFormed reports whether an Address can be read.
+func addressWellFormed(b []byte) bool {
+	for len(b) > 0 {
+		_, _, _, b = nextField(b)
+		if b == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// addressOctets prints a list of addresses from its fields.
+func (w *Writer) addressOctets(list []byte) *Writer {
+	if len(list) == 0 {
+		return w.text("NIL")
+	}
+	w.text("(")
+	for len(list) > 0 {
+		_, _, address, rest := nextField(list)
+		list = rest
+		var parts [addressRoute + 1][]byte
+		for len(address) > 0 {
+			num, typ, value, rest := nextField(address)
+			if num <= addressRoute && typ == protowire.BytesType {
+				parts[num] = value
+			}
+			address = rest
+		}
+		w.text("(").NString(parts[addressName]).text(" ").NString(parts[addressRoute])
+		w.text(" ").NString(parts[addressMailbox]).text(" ").NString(parts[addressHost]).text(")")
+	}
+	return w.text(")")
+}
