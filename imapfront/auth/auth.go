@@ -42,8 +42,9 @@ const (
 
 // Verifier checks passwords. It is safe for concurrent use.
 type Verifier struct {
-	key   [32]byte
-	slots chan struct{}
+	key    [32]byte
+	slots  chan struct{}
+	derive func(password string, c *pb.Credentials) (bool, error) // matches, but in tests
 
 	mu struct {
 		sync.Mutex
@@ -52,14 +53,25 @@ type Verifier struct {
 		// does not derive each key again. A changed password changes the stored
 		// keys, and with them the HMAC.
 		right map[[32]byte]struct{}
+		// underway are checks by the same HMAC, which whoever asks the same waits for:
+		// a client that opens its connections all at once costs one derivation.
+		underway map[[32]byte]*check
 	}
+}
+
+// check is a derivation under way. What it found is read once done is closed.
+type check struct {
+	done  chan struct{}
+	right bool
+	err   error // also that of a caller who did not wait for its turn
 }
 
 // New returns a Verifier that knows no password yet.
 func New() *Verifier {
-	v := &Verifier{slots: make(chan struct{}, checkers)}
+	v := &Verifier{slots: make(chan struct{}, checkers), derive: matches}
 	rand.Read(v.key[:]) //nolint:errcheck // never fails (crypto/rand)
 	v.mu.right = make(map[[32]byte]struct{})
+	v.mu.underway = make(map[[32]byte]*check)
 	return v
 }
 
@@ -81,25 +93,78 @@ func (v *Verifier) Verify(ctx context.Context, name, password string, lookup Loo
 	if !known {
 		creds = &pb.Credentials{Salt: v.key[:16], Iterations: decoyIterations, StoredKey: v.key[:]}
 	}
-	mac := v.mac(account, prepared, creds)
-	if known && v.remembered(mac) {
-		return account, nil
+	right, err := v.check(ctx, v.mac(account, prepared, creds), prepared, creds)
+	switch {
+	case err != nil:
+		return "", err
+	case !right || !known:
+		return "", ErrDenied
 	}
+	return account, nil
+}
+
+// check reports whether a password is right: as is remembered, as a check under way
+// finds, or by one of its own.
+func (v *Verifier) check(ctx context.Context, mac [32]byte, password string, creds *pb.Credentials) (right bool, err error) {
+	for {
+		c, mine := v.begin(mac)
+		if mine {
+			c.right, c.err = v.inTurn(ctx, password, creds)
+			v.end(mac, c)
+			return c.right, c.err
+		}
+		select {
+		case <-c.done:
+		case <-ctx.Done():
+			return false, ctx.Err()
+		}
+		if c.err == nil {
+			return c.right, nil
+		}
+		// That was the other's error: its connection may have ended.
+	}
+}
+
+// begin returns a check that is done or under way or, if there is none, a new one,
+// which the caller must end.
+func (v *Verifier) begin(mac [32]byte) (c *check, mine bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if c = v.mu.underway[mac]; c != nil {
+		return c, false
+	}
+	c = &check{done: make(chan struct{})}
+	if _, c.right = v.mu.right[mac]; c.right {
+		close(c.done)
+		return c, false
+	}
+	v.mu.underway[mac] = c
+	return c, true
+}
+
+// end ends a check that begin has begun, and remembers it if the password was right.
+func (v *Verifier) end(mac [32]byte, c *check) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.mu.underway, mac)
+	if c.right {
+		if len(v.mu.right) >= cacheSize {
+			clear(v.mu.right) // rare, and costs each one derivation again
+		}
+		v.mu.right[mac] = struct{}{}
+	}
+	close(c.done)
+}
+
+// inTurn derives the keys of a password once there are few enough who do.
+func (v *Verifier) inTurn(ctx context.Context, password string, creds *pb.Credentials) (bool, error) {
 	select {
 	case v.slots <- struct{}{}:
 		defer func() { <-v.slots }()
 	case <-ctx.Done():
-		return "", ctx.Err()
+		return false, ctx.Err()
 	}
-	ok, err := matches(prepared, creds)
-	if err != nil {
-		return "", err
-	}
-	if !ok || !known {
-		return "", ErrDenied
-	}
-	v.remember(mac)
-	return account, nil
+	return v.derive(password, creds)
 }
 
 // matches derives StoredKey from a password and compares (RFC 5802, 3).
@@ -122,22 +187,6 @@ func (v *Verifier) mac(account, password string, c *pb.Credentials) (sum [32]byt
 	}
 	h.Sum(sum[:0])
 	return sum
-}
-
-func (v *Verifier) remembered(mac [32]byte) bool {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	_, ok := v.mu.right[mac]
-	return ok
-}
-
-func (v *Verifier) remember(mac [32]byte) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if len(v.mu.right) >= cacheSize {
-		clear(v.mu.right) // rare, and costs each one derivation again
-	}
-	v.mu.right[mac] = struct{}{}
 }
 
 // ParsePlain takes a PLAIN message apart (RFC 4616, 2): the authorization
