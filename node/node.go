@@ -168,6 +168,8 @@ const (
 	// node/client for what makes them so large.
 	maxRequest  = 16 << 20
 	maxResponse = 64 << 20
+	// writeBuffer is what is sent of a connection at once: a body's chunk whole.
+	writeBuffer = 128 << 10
 )
 
 func (n *Node) newServer() *grpc.Server {
@@ -180,6 +182,7 @@ func (n *Node) newServer() *grpc.Server {
 		grpc.ForceServerCodecV2(framecodec.Codec{}),
 		grpc.MaxRecvMsgSize(maxRequest),
 		grpc.MaxSendMsgSize(maxResponse),
+		grpc.WriteBufferSize(writeBuffer),
 		grpc.MaxConcurrentStreams(50_000),
 		// The stores are closed after the server: nobody may be reading then.
 		grpc.WaitForHandlers(true),

@@ -86,6 +86,8 @@ func nextField(b []byte) (num protowire.Number, typ protowire.Type, value, rest 
 // envelopeOctets prints an Envelope whose fields are in the order of their numbers,
 // as they are stored, and nothing of another: false.
 func (w *Writer) envelopeOctets(b []byte) bool {
+	// An empty address, the worst there is, is two octets and printed as 17.
+	worst := 12*len(b) + 256
 	var single [envelopeMessageID + 1][]byte
 	var lists [envelopeMessageID + 1][]byte // the fields of each list, one after the other
 	last := protowire.Number(0)
@@ -113,11 +115,18 @@ func (w *Writer) envelopeOctets(b []byte) bool {
 		}
 		last, b = num, rest
 	}
-	w.text("(").NString(single[envelopeDate]).text(" ").NString(single[envelopeSubject])
-	for _, list := range lists[envelopeFrom : envelopeBcc+1] {
-		w.text(" ").addressOctets(list)
+	dst := w.out.ahead(worst)
+	if dst == nil {
+		return false
 	}
-	w.text(" ").NString(single[envelopeInReplyTo]).text(" ").NString(single[envelopeMessageID]).text(")")
+	dst = w.appendNString(append(dst, '('), single[envelopeDate])
+	dst = w.appendNString(append(dst, ' '), single[envelopeSubject])
+	for _, list := range lists[envelopeFrom : envelopeBcc+1] {
+		dst = w.appendAddresses(append(dst, ' '), list)
+	}
+	dst = w.appendNString(append(dst, ' '), single[envelopeInReplyTo])
+	dst = w.appendNString(append(dst, ' '), single[envelopeMessageID])
+	w.out.used(append(dst, ')'))
 	return true
 }
 
@@ -132,12 +141,12 @@ func addressWellFormed(b []byte) bool {
 	return true
 }
 
-// addressOctets prints a list of addresses from its fields.
-func (w *Writer) addressOctets(list []byte) *Writer {
+// appendAddresses appends a list of addresses by its fields.
+func (w *Writer) appendAddresses(dst, list []byte) []byte {
 	if len(list) == 0 {
-		return w.text("NIL")
+		return append(dst, "NIL"...)
 	}
-	w.text("(")
+	dst = append(dst, '(')
 	for len(list) > 0 {
 		_, _, address, rest := nextField(list)
 		list = rest
@@ -149,8 +158,10 @@ func (w *Writer) addressOctets(list []byte) *Writer {
 			}
 			address = rest
 		}
-		w.text("(").NString(parts[addressName]).text(" ").NString(parts[addressRoute])
-		w.text(" ").NString(parts[addressMailbox]).text(" ").NString(parts[addressHost]).text(")")
+		dst = w.appendNString(append(dst, '('), parts[addressName])
+		dst = w.appendNString(append(dst, ' '), parts[addressRoute])
+		dst = w.appendNString(append(dst, ' '), parts[addressMailbox])
+		dst = append(w.appendNString(append(dst, ' '), parts[addressHost]), ')')
 	}
-	return w.text(")")
+	return append(dst, ')')
 }

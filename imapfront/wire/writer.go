@@ -148,26 +148,56 @@ func (w *Writer) String(s string) *Writer { return w.Octets([]byte(s)) }
 // Octets does the same for octets. NUL, which no string can hold (RFC 9051, 9,
 // CHAR8), is printed as 0x80.
 func (w *Writer) Octets(b []byte) *Writer {
-	if !w.quotable(b) {
-		if bytes.IndexByte(b, 0) >= 0 {
-			b = bytes.ReplaceAll(b, []byte{0}, []byte{0x80})
-		}
-		w.Raw("{", len(b), "}\r\n")
-		w.out.write(b)
+	if dst := w.out.ahead(2*len(b) + literalHead); dst != nil {
+		w.out.used(w.appendOctets(dst, b))
 		return w
 	}
-	w.out.writeString(`"`)
+	// So long, it is no quoted string.
+	w.Raw("{", len(b), "}\r\n")
+	if bytes.IndexByte(b, 0) >= 0 {
+		b = bytes.ReplaceAll(b, []byte{0}, []byte{0x80})
+	}
+	w.out.write(b)
+	return w
+}
+
+// literalHead bounds what stands around the octets of a string.
+const literalHead = 24
+
+// appendOctets appends a string: at most twice its octets and literalHead.
+func (w *Writer) appendOctets(dst, b []byte) []byte {
+	if !w.quotable(b) {
+		dst = strconv.AppendInt(append(dst, '{'), int64(len(b)), 10)
+		dst = append(append(dst, "}\r\n"...), b...)
+		if literal := dst[len(dst)-len(b):]; bytes.IndexByte(literal, 0) >= 0 {
+			for i, c := range literal {
+				if c == 0 {
+					literal[i] = 0x80
+				}
+			}
+		}
+		return dst
+	}
+	dst = append(dst, '"')
 	from := 0
+	if bytes.IndexByte(b, '"') < 0 && bytes.IndexByte(b, '\\') < 0 {
+		return append(append(dst, b...), '"')
+	}
 	for i, c := range b {
 		if c == '"' || c == '\\' {
-			w.out.write(b[from:i])
-			w.out.writeString(`\`)
+			dst = append(append(dst, b[from:i]...), '\\')
 			from = i
 		}
 	}
-	w.out.write(b[from:])
-	w.out.writeString(`"`)
-	return w
+	return append(append(dst, b[from:]...), '"')
+}
+
+// appendNString appends NIL for nil, else a string.
+func (w *Writer) appendNString(dst, b []byte) []byte {
+	if b == nil {
+		return append(dst, "NIL"...)
+	}
+	return w.appendOctets(dst, b)
 }
 
 // NString prints NIL for nil, else a string.

@@ -185,7 +185,7 @@ func TestFirstErrorSticks(t *testing.T) {
 	for _, n := range []int{0, 10, 5000, 40000} {
 		dst := &failing{n: n, err: cause}
 		w := NewWriter(dst)
-		for range 1000 {
+		for range 5000 {
 			w.Untagged("OK ", strings.Repeat("x", 100))
 			w.Literal(10, strings.NewReader("0123456789"), false)
 		}

@@ -20,6 +20,12 @@ const (
 	// maxRequest bounds a request message: an APPEND with its body inline, or a set
 	// of UIDs.
 	maxRequest = 16 << 20
+	// readBuffer is what is read of a connection at once: a response with a body's
+	// chunk costs one system call. It is held only while there is something to read.
+	readBuffer = 128 << 10
+	// streamWindow is how far a stream may run ahead of who reads it, and so what a
+	// client that reads slowly has in memory; connWindow bounds all of a connection.
+	streamWindow, connWindow = 512 << 10, 8 << 20
 )
 
 // conns holds one connection to each node, by address. Safe for concurrent use.
@@ -68,6 +74,9 @@ func (c *conns) get(addr string) (*grpc.ClientConn, error) {
 			grpc.MaxCallRecvMsgSize(maxAnswer),
 			grpc.MaxCallSendMsgSize(maxRequest),
 		),
+		grpc.WithReadBufferSize(readBuffer),
+		grpc.WithInitialWindowSize(streamWindow),
+		grpc.WithInitialConnWindowSize(connWindow),
 	)
 	if err != nil {
 		return nil, err
