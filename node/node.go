@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -139,6 +140,7 @@ func (n *Node) openTransport() (err error) {
 		ClusterID:   n.cfg.Cluster,
 		Resolve:     n.resolve,
 		DialOptions: []grpc.DialOption{grpc.WithTransportCredentials(creds)},
+		Linger:      cmp.Or(n.cfg.Timing.Heartbeat, shard.DefaultTiming().Heartbeat) / 20,
 		Faults:      n.cfg.Faults,
 		Log:         n.log,
 	})

@@ -85,7 +85,7 @@ quotas by IMAP, unless --admin says otherwise.`,
 				return err
 			}
 			raiseGOMAXPROCS(log)
-			stopPprof, err := startPprof(process.pprof, log)
+			stopPprof, err := process.profiles.start(cmd.OutOrStdout(), log)
 			if err != nil {
 				return err
 			}

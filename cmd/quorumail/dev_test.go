@@ -15,7 +15,7 @@ import (
 	"github.com/quorumail/quorumail/bench/traffic"
 )
 
-// running is "quorumail dev" in this process.
+// running is a command in this process that runs until it is stopped.
 type running struct {
 	cancel context.CancelFunc
 	values map[string]string // of the lines on stdout, by their first word
@@ -43,10 +43,16 @@ func (b *lockedBuffer) String() string {
 // startDev runs dev on data and returns when it is ready.
 func startDev(t *testing.T, data string, args ...string) *running {
 	t.Helper()
+	return startCommand(t, append([]string{"dev", "--data", data, "--imap", "127.0.0.1:0", "--lmtp", "127.0.0.1:0"}, args...)...)
+}
+
+// startCommand runs a command and returns when it is ready.
+func startCommand(t *testing.T, args ...string) *running {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	r := &running{cancel: cancel, values: make(map[string]string), stderr: new(lockedBuffer), err: make(chan error, 1)}
 	pr, pw := io.Pipe()
-	args = append([]string{"dev", "--data", data, "--imap", "127.0.0.1:0", "--lmtp", "127.0.0.1:0", "--log-level", "warn"}, args...)
+	args = append(args, "--log-level", "warn")
 	go func() {
 		r.err <- run(ctx, args, strings.NewReader(""), pw, r.stderr)
 		pw.Close()
@@ -61,21 +67,21 @@ func startDev(t *testing.T, data string, args ...string) *running {
 			return r
 		}
 	}
-	t.Fatalf("dev ended before it was ready: %v\n%s", <-r.err, r.stderr)
+	t.Fatalf("%s ended before it was ready: %v\n%s", args[0], <-r.err, r.stderr)
 	return nil
 }
 
-// stop ends dev as a signal does.
+// stop ends the command as a signal does.
 func (r *running) stop(t *testing.T) {
 	t.Helper()
 	r.cancel()
 	select {
 	case err := <-r.err:
 		if err != nil {
-			t.Fatalf("dev: %v\n%s", err, r.stderr)
+			t.Fatalf("stopped: %v\n%s", err, r.stderr)
 		}
 	case <-time.After(30 * time.Second):
-		t.Fatalf("dev does not stop\n%s", r.stderr)
+		t.Fatalf("it does not stop\n%s", r.stderr)
 	}
 }
 

@@ -138,7 +138,7 @@ Prints "ready" when it has reached all shards of the cluster and listens.`,
 			if err != nil {
 				return err
 			}
-			stopPprof, err := startPprof(process.pprof, log)
+			stopPprof, err := process.profiles.start(cmd.OutOrStdout(), log)
 			if err != nil {
 				return err
 			}

@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/quorumail/quorumail/node"
+	"github.com/quorumail/quorumail/node/shard"
 )
 
 // nodeConfig is the configuration of "quorumail node", as flags and as a file.
@@ -27,6 +29,9 @@ type nodeConfig struct {
 	// ExpungeHistory is how many ranges of expunged UIDs are kept a mailbox; see
 	// node.Config.
 	ExpungeHistory int `yaml:"expunge_history"`
+	// Heartbeat is how long a follower hears nothing before it takes its leader for
+	// dead; see shard.TimingOf.
+	Heartbeat time.Duration `yaml:"heartbeat"`
 	// TLS secures the connections between the processes of the cluster.
 	TLS clusterTLS `yaml:"tls"`
 }
@@ -37,15 +42,23 @@ func (c *nodeConfig) Validate() error {
 	if err := c.TLS.Validate(); err != nil {
 		return fmt.Errorf("node: config: %w", err)
 	}
+	if c.Heartbeat < minHeartbeat || c.Heartbeat > maxHeartbeat {
+		return fmt.Errorf("node: config: heartbeat %v: want %v to %v", c.Heartbeat, minHeartbeat, maxHeartbeat)
+	}
 	nc := c.node(slog.Default())
 	return nc.Validate()
 }
+
+// Shorter heartbeats than minHeartbeat are late whenever a disk is busy; with longer
+// ones than maxHeartbeat a node that died would be missed.
+const minHeartbeat, maxHeartbeat = 100 * time.Millisecond, time.Minute
 
 // node is the configuration of the node itself, without its credentials.
 func (c *nodeConfig) node(log *slog.Logger) node.Config {
 	return node.Config{
 		ID: c.ID, Cluster: c.Cluster, DataDir: c.Data, Listen: c.Listen,
-		Peers: c.Peers, Shards: c.Shards, ExpungeHistory: c.ExpungeHistory, Log: log,
+		Peers: c.Peers, Shards: c.Shards, ExpungeHistory: c.ExpungeHistory,
+		Timing: shard.TimingOf(c.Heartbeat), Log: log,
 	}
 }
 
@@ -65,7 +78,7 @@ it voted for.`,
       --peer n1=10.0.0.1:7000 --peer n2=10.0.0.2:7000 --peer n3=10.0.0.3:7000`,
 		Args: exactArgs(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg := nodeConfig{Shards: 4}
+			cfg := nodeConfig{Shards: 4, Heartbeat: time.Second}
 			if file != "" {
 				if err := loadYAML(file, &cfg); err != nil {
 					return err
@@ -77,6 +90,7 @@ it voted for.`,
 			override(flags, "data", &cfg.Data, given.Data)
 			override(flags, "listen", &cfg.Listen, given.Listen)
 			override(flags, "shards", &cfg.Shards, given.Shards)
+			override(flags, "heartbeat", &cfg.Heartbeat, given.Heartbeat)
 			override(flags, "expunge-history", &cfg.ExpungeHistory, given.ExpungeHistory)
 			given.TLS.override(flags, &cfg.TLS)
 			if len(peers) > 0 {
@@ -99,6 +113,7 @@ it voted for.`,
 	flags.StringVar(&given.Listen, "listen", "", "`address` for other nodes, frontends and operators")
 	flags.StringArrayVar(&peers, "peer", nil, "a founding node as `id=address`, this one too; repeatable")
 	flags.IntVar(&given.Shards, "shards", 4, "shards of a cluster that is yet to be founded")
+	flags.DurationVar(&given.Heartbeat, "heartbeat", time.Second, "`time` without a word from its leader after which a follower stands for election; the same on all nodes")
 	flags.IntVar(&given.ExpungeHistory, "expunge-history", 0, "ranges of expunged UIDs to remember a mailbox, for clients that come back (default 100000; -1: all)")
 	given.TLS.addFlags(flags)
 	return cmd
@@ -127,7 +142,7 @@ func runNode(cmd *cobra.Command, process *processFlags, cfg *nodeConfig) error {
 		return err
 	}
 	raiseGOMAXPROCS(log)
-	stopPprof, err := startPprof(process.pprof, log)
+	stopPprof, err := process.profiles.start(cmd.OutOrStdout(), log)
 	if err != nil {
 		return err
 	}

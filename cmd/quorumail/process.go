@@ -2,12 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
-	"net"
-	"net/http"
-	"net/http/pprof"
 	"os"
 	"runtime"
 	"time"
@@ -28,43 +23,6 @@ func raiseGOMAXPROCS(log *slog.Logger) {
 		runtime.GOMAXPROCS(max(16, 2*runtime.NumCPU()))
 	}
 	log.Debug("threads", "gomaxprocs", runtime.GOMAXPROCS(0), "cpus", runtime.NumCPU())
-}
-
-// startPprof serves Go profiles until the returned function is called. An empty
-// address means not to. Others than loopback are refused: profiles show memory.
-func startPprof(addr string, log *slog.Logger) (stop func(), err error) {
-	if addr == "" {
-		return func() {}, nil
-	}
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return nil, usage(fmt.Errorf("--pprof: %w", err))
-	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return nil, usage(fmt.Errorf("--pprof %s: not a loopback address", addr))
-	}
-	lis, err := net.Listen("tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("pprof: %w", err)
-	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("/debug/pprof/", pprof.Index)
-	// What is contended for and waited for is only noted while someone may ask.
-	runtime.SetMutexProfileFraction(100)
-	runtime.SetBlockProfileRate(1_000_000)
-	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := srv.Serve(lis); !errors.Is(err, http.ErrServerClosed) {
-			log.Warn("pprof stopped", "err", err)
-		}
-	}()
-	log.Info("pprof listens", "url", "http://"+lis.Addr().String()+"/debug/pprof/")
-	return func() { srv.Close(); <-done }, nil
 }
 
 // graceful returns a context for what is still to be done once ctx has ended.

@@ -27,7 +27,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 // what it serves.
 type processFlags struct {
 	logLevel string
-	pprof    string
+	profiles profiles
 }
 
 // logger makes the process's logger.
@@ -55,7 +55,7 @@ To try it:  quorumail dev`,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
 	root.PersistentFlags().StringVar(&flags.logLevel, "log-level", "info", "least level that is logged: debug, info, warn or error")
-	root.PersistentFlags().StringVar(&flags.pprof, "pprof", "", "serve Go profiles on this loopback `address`")
+	flags.profiles.addFlags(root.PersistentFlags())
 	bench := load.Command()
 	bench.Args = groupArgs
 	root.AddCommand(

@@ -65,15 +65,20 @@ type Timing struct {
 	Commit time.Duration
 }
 
-// DefaultTiming fails over in 1 to 3 seconds.
-func DefaultTiming() Timing {
-	return Timing{
-		Heartbeat: time.Second,
-		Election:  time.Second,
-		Lease:     500 * time.Millisecond,
-		Commit:    100 * time.Millisecond,
-	}
+// TimingOf is the timing with a heartbeat timeout, the one that says how soon a dead
+// leader is found and how much an idle group costs; the others are in proportion to it.
+//
+// Commit is as long as the heartbeat timeout. The library sends an append without
+// entries each time it passes, to each follower: with a tenth of it that was as
+// much traffic as the heartbeats. What it would hasten is nothing that anybody waits
+// for: clients are answered by the leader, and a follower that is elected learns what
+// is committed by its own first entry.
+func TimingOf(heartbeat time.Duration) Timing {
+	return Timing{Heartbeat: heartbeat, Election: heartbeat, Lease: heartbeat / 2, Commit: heartbeat}
 }
+
+// DefaultTiming fails over in 1 to 3 seconds.
+func DefaultTiming() Timing { return TimingOf(time.Second) }
 
 // Limits bound what a replica holds.
 type Limits struct {

@@ -132,6 +132,7 @@ func (r *Replica) open() (err error) {
 		return errors.Join(err, r.group.Close())
 	}
 	r.group.SetTerm(r.raft.CurrentTerm)
+	r.group.SetFollows(func(term uint64) bool { return r.raft.State() == raft.Follower && r.raft.CurrentTerm() == term })
 	r.proposer = newProposer(r.cfg.Limits, r.raft, r.otherLeader)
 	r.reads = newRounds(r.readRound)
 	r.wg.Go(func() { r.lead(notify) })

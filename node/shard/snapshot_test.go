@@ -340,6 +340,8 @@ func TestBacklogIsBounded(t *testing.T) {
 		}
 	}
 	hold := make(chan struct{})
+	release := sync.OnceFunc(func() { close(hold) })
+	t.Cleanup(release) // a replica that is held cannot be closed
 	slow.toy.mu.Lock()
 	slow.toy.mu.before = func(Command) { <-hold }
 	slow.toy.mu.Unlock()
@@ -352,6 +354,6 @@ func TestBacklogIsBounded(t *testing.T) {
 	if behind > 500<<10 {
 		t.Errorf("%d octets wait for the state machine", behind)
 	}
-	close(hold)
+	release()
 	c.converge()
 }

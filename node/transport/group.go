@@ -42,6 +42,7 @@ type Group struct {
 		sync.Mutex
 		heartbeat func(raft.RPC)
 		term      func() uint64
+		follows   func(term uint64) bool
 	}
 }
 
@@ -86,6 +87,22 @@ func (g *Group) SetTerm(term func() uint64) {
 	g.mu.term = term
 }
 
+// SetFollows gives the group what says whether its Raft follows in a term: then it
+// takes heartbeats of that term without a write to disk. Before that, or without,
+// each heartbeat is thought to write.
+func (g *Group) SetFollows(follows func(term uint64) bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.mu.follows = follows
+}
+
+func (g *Group) follows(term uint64) bool {
+	g.mu.Lock()
+	f := g.mu.follows
+	g.mu.Unlock()
+	return f != nil && f(term)
+}
+
 func (g *Group) term() (uint64, bool) {
 	g.mu.Lock()
 	f := g.mu.term
@@ -104,7 +121,7 @@ func (g *Group) roundTrip(peer string, bulk bool, kind pb.RaftFrame_Kind, payloa
 	}
 	t := time.NewTimer(timeout)
 	defer t.Stop()
-	c, err := l.start(g.id, kind, payload, t.C, g.ctx.Done())
+	c, err := l.start(g.id, kind, payload, kind == pb.RaftFrame_KIND_HEARTBEAT, t.C, g.ctx.Done())
 	if err != nil {
 		return nil, err
 	}

@@ -30,10 +30,11 @@ const (
 
 // call is a request under way.
 type call struct {
-	frame  *pb.RaftFrame
-	queued time.Time
-	reply  chan reply // has room for the one reply
-	gone   atomic.Bool
+	frame   *pb.RaftFrame
+	queued  time.Time
+	patient bool       // may wait for company; see Config.Linger
+	reply   chan reply // has room for the one reply
+	gone    atomic.Bool
 }
 
 type reply struct {
@@ -79,11 +80,12 @@ func newLink(m *Mux, key linkKey) *link {
 
 // start queues a request. It waits for room, at most for as long as timeout
 // lasts or until closed is.
-func (l *link) start(group uint32, kind pb.RaftFrame_Kind, payload []byte, timeout <-chan time.Time, closed <-chan struct{}) (*call, error) {
+func (l *link) start(group uint32, kind pb.RaftFrame_Kind, payload []byte, patient bool, timeout <-chan time.Time, closed <-chan struct{}) (*call, error) {
 	c := &call{
-		frame:  &pb.RaftFrame{Group: group, Kind: kind, Payload: payload},
-		queued: time.Now(),
-		reply:  make(chan reply, 1),
+		frame:   &pb.RaftFrame{Group: group, Kind: kind, Payload: payload},
+		queued:  time.Now(),
+		patient: patient,
+		reply:   make(chan reply, 1),
 	}
 	select {
 	case l.queue <- c:
@@ -240,8 +242,12 @@ func (l *link) write(ctx context.Context, stream pb.RaftTransportService_Exchang
 	b := &batcher{send: func(f []*pb.RaftFrame) error { return stream.Send(&pb.ExchangeRequest{Frames: f}) }}
 	watch := time.NewTicker(l.mux.cfg.HeartbeatTimeout)
 	defer watch.Stop()
+	linger, lingers := time.NewTimer(0), true // until patient requests are sent
+	defer linger.Stop()
 	for {
+		wait := l.mux.cfg.Linger > 0
 		for n := 0; c != nil; n++ {
+			wait = wait && c.patient
 			if err := l.writeOne(ctx, b, c); err != nil {
 				return err
 			}
@@ -253,11 +259,22 @@ func (l *link) write(ctx context.Context, stream pb.RaftTransportService_Exchang
 				}
 			}
 		}
-		if err := b.flush(); err != nil {
-			return err
+		switch {
+		case !wait || len(b.frames) >= batchFrames:
+			if err := b.flush(); err != nil {
+				return err
+			}
+		case len(b.frames) > 0 && !lingers:
+			linger.Reset(l.mux.cfg.Linger)
+			lingers = true
 		}
 		select {
 		case c = <-l.queue:
+		case <-linger.C:
+			lingers = false
+			if err := b.flush(); err != nil {
+				return err
+			}
 		case err := <-readErr:
 			return err
 		case <-l.reset:

@@ -42,6 +42,12 @@ type Config struct {
 	// A link that is silent for three of them although it has something to answer
 	// is opened anew: after a partition TCP may take minutes to notice.
 	HeartbeatTimeout time.Duration
+	// Linger is how long a heartbeat, or an append without entries, may wait for
+	// others to the same node and go with them: a message costs two system calls and
+	// wakes some goroutines at either end, whatever is in it. With many groups it is
+	// most of what an idle node does. It should be small beside the time between two
+	// heartbeats; default 0: they don't wait.
+	Linger time.Duration
 	// SnapshotTimeout bounds the time that a snapshot makes no progress; default
 	// 5 min, which includes taking it in at the other side.
 	SnapshotTimeout time.Duration

@@ -71,7 +71,7 @@ func (p *pipeline) AppendEntries(args *raft.AppendEntriesRequest, resp *raft.App
 	}
 	f := &future{start: time.Now(), args: args, resp: resp, link: l, ready: make(chan struct{})}
 	f.timer = time.NewTimer(p.g.appendTimeout(len(payload)))
-	if f.call, err = l.start(p.g.id, pb.RaftFrame_KIND_APPEND, payload, f.timer.C, p.ctx.Done()); err != nil {
+	if f.call, err = l.start(p.g.id, pb.RaftFrame_KIND_APPEND, payload, len(args.Entries) == 0, f.timer.C, p.ctx.Done()); err != nil {
 		f.timer.Stop()
 		return nil, err
 	}

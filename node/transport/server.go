@@ -89,11 +89,12 @@ type inbound struct {
 	ctx     context.Context
 	replies chan outgoing
 	slots   chan struct{} // one for each request that waits for a reply
+	beats   []beat        // the reader's: heartbeats of the message that is being read
 }
 
-// outgoing is a reply to be written.
+// outgoing are replies to be written together.
 type outgoing struct {
-	frame  *pb.RaftFrame
+	frames []*pb.RaftFrame
 	queued time.Time
 }
 
@@ -152,6 +153,7 @@ func (in *inbound) read(stream pb.RaftTransportService_ExchangeServer) error {
 				in.dispatch(f)
 			}
 		}
+		in.takeBeats()
 	}
 }
 
@@ -195,7 +197,12 @@ func (in *inbound) writeOne(b *batcher, o outgoing) error {
 	if drop {
 		return nil
 	}
-	return b.add(o.frame)
+	for _, f := range o.frames {
+		if err := b.add(f); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // dispatch hands a request to its group. It does not wait.
@@ -231,7 +238,11 @@ func (in *inbound) dispatch(f *pb.RaftFrame) {
 	rpc := raft.RPC{Command: cmd, RespChan: replies}
 	if f.Kind == pb.RaftFrame_KIND_HEARTBEAT {
 		if h := g.heartbeatHandler(); h != nil {
-			in.heartbeat(f, g, h, rpc, replies)
+			if g.follows(cmd.(*raft.AppendEntriesRequest).Term) {
+				in.beats = append(in.beats, beat{f, h, rpc, replies})
+			} else {
+				in.heartbeat(f, g, h, rpc, replies)
+			}
 			return
 		}
 	}
@@ -289,14 +300,20 @@ func (in *inbound) put(o outgoing) {
 	case in.replies <- o:
 	case <-in.ctx.Done():
 	}
-	<-in.slots
+	for range o.frames {
+		<-in.slots
+	}
 }
 
 func newReply(f *pb.RaftFrame, payload []byte, problem string) outgoing {
 	return outgoing{
-		frame:  &pb.RaftFrame{Group: f.Group, Seq: f.Seq, Kind: f.Kind, Payload: payload, Error: problem},
+		frames: []*pb.RaftFrame{replyTo(f, payload, problem)},
 		queued: time.Now(),
 	}
+}
+
+func replyTo(f *pb.RaftFrame, payload []byte, problem string) *pb.RaftFrame {
+	return &pb.RaftFrame{Group: f.Group, Seq: f.Seq, Kind: f.Kind, Payload: payload, Error: problem}
 }
 
 func (g *Group) heartbeatHandler() func(raft.RPC) {

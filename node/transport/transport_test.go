@@ -9,6 +9,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,6 +28,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type network struct {
 	t      *testing.T
 	faults Faults
+	linger time.Duration
+	seen   atomic.Int64 // messages that servers have received
 	mu     sync.Mutex
 	addrs  map[string]string
 }
@@ -45,7 +48,7 @@ func (n *network) node(id string) (m *Mux, stop func()) {
 	n.t.Helper()
 	m, err := New(Config{
 		NodeID: id, ClusterID: "test", Resolve: n.resolve, Faults: &n.faults,
-		RPCTimeout: 2 * time.Second, HeartbeatTimeout: 300 * time.Millisecond,
+		RPCTimeout: 2 * time.Second, HeartbeatTimeout: 300 * time.Millisecond, Linger: n.linger,
 	})
 	if err != nil {
 		n.t.Fatal(err)
@@ -54,7 +57,9 @@ func (n *network) node(id string) (m *Mux, stop func()) {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	srv := grpc.NewServer()
+	srv := grpc.NewServer(grpc.StreamInterceptor(func(s any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, h grpc.StreamHandler) error {
+		return h(s, countingStream{ss, &n.seen})
+	}))
 	m.Register(srv)
 	served := make(chan struct{})
 	go func() {
