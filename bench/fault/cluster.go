@@ -19,6 +19,7 @@ import (
 // It is for one goroutine.
 type Cluster struct {
 	bin, dir string
+	flags    []string          // of nodes, beside those that all have
 	addrs    map[string]string // of nodes, by id
 	nodes    map[string]*Process
 	fronts   []*Process
@@ -38,9 +39,9 @@ func Build(ctx context.Context, dir string) (string, error) {
 }
 
 // StartCluster starts nodes, waits until they serve, and starts frontends. Data
-// and logs are in dir.
-func StartCluster(ctx context.Context, bin, dir string, nodes, fronts int) (*Cluster, error) {
-	c := &Cluster{bin: bin, dir: dir, addrs: make(map[string]string), nodes: make(map[string]*Process)}
+// and logs are in dir. Nodes get nodeFlags too, whenever they are started.
+func StartCluster(ctx context.Context, bin, dir string, nodes, fronts int, nodeFlags ...string) (*Cluster, error) {
+	c := &Cluster{bin: bin, dir: dir, flags: nodeFlags, addrs: make(map[string]string), nodes: make(map[string]*Process)}
 	ports, err := freePorts(nodes)
 	if err != nil {
 		return nil, err
@@ -100,11 +101,11 @@ func (c *Cluster) Nodes() []string {
 // StartNode starts a node, anew or again on what it has on disk, and waits until
 // it is ready.
 func (c *Cluster) StartNode(ctx context.Context, id string) error {
-	args := []string{"node", "--id", id, "--data", filepath.Join(c.dir, id), "--listen", c.addrs[id]}
+	args := []string{"node", "--id", id, "--data", c.DataDir(id), "--listen", c.addrs[id]}
 	for _, peer := range c.Nodes() {
 		args = append(args, "--peer", peer+"="+c.addrs[peer])
 	}
-	p, err := start(c.dir, id, c.bin, args...)
+	p, err := start(c.dir, id, c.bin, append(args, c.flags...)...)
 	if err != nil {
 		return err
 	}
@@ -178,6 +179,40 @@ func (c *Cluster) Leader(ctx context.Context, account string) (string, error) {
 		}
 	}
 }
+
+// Replica is a replica as its node describes it. Shard 0 is the directory.
+type Replica struct {
+	Shard        uint32
+	Role, Leader string
+	AppliedIndex uint64 `json:"applied_index"`
+}
+
+// Replicas returns those of each node that answers, by the node's id.
+func (c *Cluster) Replicas(ctx context.Context) (map[string][]Replica, error) {
+	out, err := c.Admin(ctx, "", "status", "--json")
+	if err != nil {
+		return nil, err
+	}
+	var st struct {
+		Nodes []struct {
+			ID, Error string
+			Replicas  []Replica
+		}
+	}
+	if err := json.Unmarshal(out, &st); err != nil {
+		return nil, fmt.Errorf("admin status: %w", err)
+	}
+	replicas := make(map[string][]Replica)
+	for _, n := range st.Nodes {
+		if n.Error == "" {
+			replicas[n.ID] = n.Replicas
+		}
+	}
+	return replicas, nil
+}
+
+// DataDir is where a node keeps everything.
+func (c *Cluster) DataDir(id string) string { return filepath.Join(c.dir, id) }
 
 // Verify compares the replicas of all shards.
 func (c *Cluster) Verify(ctx context.Context) error {

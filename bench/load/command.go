@@ -24,7 +24,7 @@ func Command() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newCompare(), newRun(), newList())
+	cmd.AddCommand(newCompare(), newRun(), newShards(), newRestart(), newList())
 	return cmd
 }
 
@@ -38,9 +38,12 @@ type commonFlags struct {
 	markdown string
 }
 
+// scaleUsage describes the flag.
+const scaleUsage = "how much is done: small takes minutes; goal has the sizes that the goals are stated for, in short rounds, and takes about 25 minutes on two cores; full has long rounds too, and takes hours"
+
 func (f *commonFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.scale, "scale", "small", "how much is done: small takes minutes, full is what the goals are stated for")
+	flags.StringVar(&f.scale, "scale", "small", scaleUsage)
 	flags.StringVar(&f.only, "only", "", "run scenarios whose names match this regular `expression`")
 	flags.IntVar(&f.rounds, "rounds", 0, "rounds of each scenario (default that of the scale)")
 	flags.IntVar(&f.clients, "clients", 0, "clients of append and store (default that of the scale)")
@@ -105,7 +108,7 @@ func (f *commonFlags) publish(cmd *cobra.Command, table *report.Table) error {
 // argsOf is the command line again, from the flags that were given.
 func argsOf(cmd *cobra.Command) []string {
 	args := []string{"bench", cmd.Name()}
-	for _, name := range []string{"side", "scale", "only", "rounds", "clients", "duration"} {
+	for _, name := range []string{"side", "scale", "only", "rounds", "clients", "duration", "shards", "heartbeat", "idle", "kills", "nodes", "mib", "restarts"} {
 		if fl := cmd.Flags().Lookup(name); fl != nil && fl.Changed {
 			args = append(args, "--"+name, fl.Value.String())
 		}
@@ -178,9 +181,11 @@ func newCompare() *cobra.Command {
 		Short: "Compare Quorumail with Dovecot on this machine",
 		Long: `Starts a cluster of three storage nodes and two frontends, and a private Dovecot
 (Debian: apt-get install dovecot-imapd), on loopback with data on disk; runs all
-scenarios against both, in alternating rounds; prints figures and ratios.`,
+scenarios against both, in alternating rounds; then what concerns a cluster alone,
+on clusters of its own: idle shards, failover, the restart of a full node. Prints
+figures and ratios. A scenario that fails leaves a row that says so.`,
 		Example: `  quorumail bench compare --scale small
-  quorumail bench compare --scale full --dir /var/tmp/bench --markdown PERFORMANCE.md`,
+  quorumail bench compare --scale goal --dir /var/tmp/bench --markdown table.md`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o, err := common.options(cmd)
@@ -250,11 +255,35 @@ func (c *comparison) close() error {
 
 // run starts the servers and compares them.
 func (c *comparison) run(ctx context.Context) (*report.Table, error) {
+	binary, err := binaryOr(c.binary)
+	if err != nil {
+		return nil, err
+	}
 	table := &report.Table{Title: "Speed, scale " + c.options.Scale.Name + goalsOf(c.options.Scale), When: time.Now(), Machine: report.ThisMachine()}
 	if err := table.Machine.MeasureDisk(ctx, c.dir); err != nil {
 		return nil, err
 	}
+	own := selectTrials(c.options.Scale, c.options.Only)
+	if _, err := c.options.scenarios(); err == nil || len(own) == 0 {
+		if err := c.compare(ctx, table); err != nil {
+			return nil, err
+		}
+	} else {
+		table.Ours = "Quorumail " + binaryVersion(ctx, binary)
+	}
+	if c.side == "dovecot" {
+		return table, nil
+	}
+	rows, err := runTrials(ctx, own, binary, c.dir, c.options.Progress)
+	table.Rows = append(table.Rows, rows...)
+	return table, err
+}
+
+// compare starts the servers, compares them, and stops them: what is measured after
+// that is to have the machine for itself.
+func (c *comparison) compare(ctx context.Context, table *report.Table) error {
 	var targets []*Target
+	var stops comparison
 	for _, s := range []struct {
 		side  string
 		start func(context.Context, string) (*Target, func() error, error)
@@ -270,9 +299,9 @@ func (c *comparison) run(ctx context.Context) (*report.Table, error) {
 		fmt.Fprintf(c.options.Progress, "%s starts\n", s.side)
 		t, stop, err := s.start(ctx, c.dir)
 		if err != nil {
-			return nil, err
+			return errors.Join(err, stops.close())
 		}
-		c.closers = append(c.closers, stop)
+		stops.closers = append(stops.closers, stop)
 		targets = append(targets, t)
 	}
 	if len(targets) == 2 {
@@ -281,15 +310,15 @@ func (c *comparison) run(ctx context.Context) (*report.Table, error) {
 	table.Ours = targets[0].Version
 	var err error
 	table.Rows, err = Compare(ctx, c.options, targets...)
-	return table, err
+	return errors.Join(err, stops.close())
 }
 
 // goalsOf warns where goals are for something else.
 func goalsOf(s Scale) string {
-	if s.Name == "full" {
+	if s.Name != "small" {
 		return ""
 	}
-	return " (the goals are stated for scale full)"
+	return " (the goals are stated for other sizes: scale goal)"
 }
 
 func newList() *cobra.Command {
@@ -308,9 +337,14 @@ func newList() *cobra.Command {
 					return err
 				}
 			}
+			for _, t := range trials(sc) {
+				if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%-16s %s\n", t.name, t.what); err != nil {
+					return err
+				}
+			}
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&scale, "scale", "small", "with the numbers of this scale: small or full")
+	cmd.Flags().StringVar(&scale, "scale", "small", "with the numbers of this scale: small, goal or full")
 	return cmd
 }

@@ -47,7 +47,7 @@ func TestCommand_List(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := strings.Count(out, "\n"); n != len(Scenarios()) || !strings.Contains(out, "SELECT of 1000000 messages") {
+	if n := strings.Count(out, "\n"); n != len(Scenarios())+len(trials(Scales()["full"])) || !strings.Contains(out, "SELECT of 1000000 messages") {
 		t.Errorf("%d lines:\n%s", n, out)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"time"
 
 	"github.com/quorumail/quorumail/bench/report"
 )
@@ -53,7 +54,11 @@ func Compare(ctx context.Context, o Options, targets ...*Target) ([]report.Row, 
 	}
 	var rows []report.Row
 	for i := range scenarios {
-		row := compareOne(ctx, &scenarios[i], envs)
+		bounded, cancel := context.WithTimeoutCause(ctx, scenarioTime, errScenarioTime)
+		start := time.Now()
+		row := compareOne(bounded, &scenarios[i], envs)
+		cancel()
+		fmt.Fprintf(o.Progress, "%s: %.0f s in all\n", row.Name, time.Since(start).Seconds())
 		if err := context.Cause(ctx); err != nil {
 			return rows, err
 		}
@@ -69,7 +74,11 @@ func compareOne(ctx context.Context, s *Scenario, envs []*Env) report.Row {
 	failed := make([]error, len(envs))
 	each := func(step string, fn func(i int, e *Env) error) {
 		for i, e := range envs {
-			if failed[i] != nil || ctx.Err() != nil || !s.possible(e.Target) {
+			if failed[i] != nil || !s.possible(e.Target) {
+				continue
+			}
+			if ctx.Err() != nil {
+				failed[i] = fmt.Errorf("%s: %w", e.Target.Name, context.Cause(ctx))
 				continue
 			}
 			fmt.Fprintf(e.Progress, "%s: %s %s\n", s.Name, e.Target.Name, step)

@@ -3,6 +3,8 @@ package load
 import (
 	"context"
 	"fmt"
+	"net"
+	"runtime"
 	"time"
 
 	"github.com/quorumail/quorumail/bench/report"
@@ -44,10 +46,7 @@ func idleMemoryRound(ctx context.Context, e *Env) (Sample, error) {
 		}
 		c.Close()
 	}
-	sessions := e.Scale.Idle
-	if e.Target.MaxIdle > 0 {
-		sessions = min(sessions, e.Target.MaxIdle)
-	}
+	sessions := e.idleSessions()
 	// One session first: what the first of all costs is no session's price.
 	first, err := e.idle(ctx, 0)
 	if err != nil {
@@ -86,15 +85,50 @@ func idleMemoryRound(ctx context.Context, e *Env) (Sample, error) {
 	if e.lastIMAP().TLS != nil {
 		secured = "with TLS"
 	}
-	s.Note = fmt.Sprintf("%d sessions %s, %.0f MiB in all", sessions, secured, float64(after)/(1<<20))
+	s.Note = fmt.Sprintf("%d sessions %s, %.0f MiB in all, opened in %.0f s", sessions, secured, float64(after)/(1<<20), s.Elapsed.Seconds())
+	if sessions < e.Scale.Idle && sessions < fileLimit() && e.Target.MaxIdle == 0 {
+		s.Note += fmt.Sprintf("; a process may have %d files open here", fileLimit())
+	}
 	return s, nil
+}
+
+// otherFiles is how many files a process needs beside one for each session.
+const otherFiles = 256
+
+// idleSessions is how many sessions are opened: those of the scale, but no more than
+// the target is asked to hold, nor than the system lets this process, and a frontend
+// with the same limit, have.
+func (e *Env) idleSessions() int {
+	n := e.Scale.Idle
+	if e.Target.MaxIdle > 0 {
+		n = min(n, e.Target.MaxIdle)
+	}
+	if limit := fileLimit(); limit > 0 {
+		n = min(n, max(1, limit-otherFiles))
+	}
+	return n
+}
+
+// loopbackSource returns the address that the i-th of many connections to addr comes
+// from. An address has some 28,000 ports that are given to who connects, each of which
+// rests for a minute when its connection was closed. On Linux all of 127.0.0.0/8 is
+// this machine.
+func loopbackSource(addr string, i int) net.Addr {
+	host, _, err := net.SplitHostPort(addr)
+	ip := net.ParseIP(host).To4()
+	if err != nil || ip == nil || !ip.IsLoopback() || runtime.GOOS != "linux" {
+		return nil
+	}
+	return &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+i%8))}
 }
 
 func (e *Env) lastIMAP() Endpoint { return e.Target.IMAP[len(e.Target.IMAP)-1] }
 
 // idle opens the i-th idle session.
 func (e *Env) idle(ctx context.Context, i int) (*traffic.Conn, error) {
-	c, err := e.Target.login(ctx, e.lastIMAP(), e.Target.account(i%idleAccounts(e)), 1<<10)
+	at := e.lastIMAP()
+	d := traffic.Dialer{Buffer: 1 << 10, Local: loopbackSource(at.Addr, i)}
+	c, err := e.Target.loginBy(ctx, d, at, e.Target.account(i%idleAccounts(e)))
 	if err != nil {
 		return nil, err
 	}

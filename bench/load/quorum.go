@@ -39,10 +39,8 @@ const stopTimeout = 30 * time.Second
 // startQuorumail starts a cluster below dir; binary empty means this one.
 func startQuorumail(ctx context.Context, binary, dir string) (*Target, func() error, error) {
 	var err error
-	if binary == "" {
-		if binary, err = os.Executable(); err != nil {
-			return nil, nil, err
-		}
+	if binary, err = binaryOr(binary); err != nil {
+		return nil, nil, err
 	}
 	dir = filepath.Join(dir, "quorumail")
 	if err := os.MkdirAll(dir, 0o700); err != nil {

@@ -33,10 +33,20 @@ type Scale struct {
 	// IdleMessages selected; Settle is how long they rest before memory is read.
 	Idle, IdleMessages int
 	Settle             time.Duration
+	// Shards are the numbers of shards of idle clusters, which are watched for
+	// ShardIdle and then lose Kills leaders. None: there is no such trial.
+	Shards    []int
+	ShardIdle time.Duration
+	Kills     int
+	// Restart is how many octets of mail a node holds that is restarted Restarts
+	// times; 0: there is no such trial.
+	Restart  int64
+	Restarts int
 }
 
-// Scales returns the scales by name: small is for a look, full is what the
-// project's goals are stated for.
+// Scales returns the scales by name: small is for a look; goal has the sizes that the
+// project's goals are stated for, in rounds that are as short as may be; full has the
+// same sizes in long rounds.
 func Scales() map[string]Scale {
 	return map[string]Scale{
 		"small": {
@@ -44,12 +54,21 @@ func Scales() map[string]Scale {
 			FetchFlags: 20_000, FetchEnvelope: 2_000, Fetches: 3, Bodies: 400, HugeBodies: 3, HugeSize: 25 << 20,
 			Large: 20_000, Selects: 10, Few: 1_000, Resyncs: 5, Deliveries: 30,
 			Idle: 1_000, IdleMessages: 10_000, Settle: 2 * time.Second,
+			Shards: []int{16}, ShardIdle: 10 * time.Second, Kills: 2, Restart: 256 << 20, Restarts: 2,
+		},
+		"goal": {
+			Name: "goal", Rounds: 2, Clients: 64, Duration: 8 * time.Second, MaxOps: 50_000,
+			FetchFlags: 100_000, FetchEnvelope: 10_000, Fetches: 3, Bodies: 1_000, HugeBodies: 3, HugeSize: 25 << 20,
+			Large: 1_000_000, Selects: 5, Few: 1_000, Resyncs: 3, Deliveries: 100,
+			Idle: 20_000, IdleMessages: 10_000, Settle: 15 * time.Second,
+			Shards: []int{64, 256}, ShardIdle: 30 * time.Second, Kills: 4, Restart: 10 << 30, Restarts: 2,
 		},
 		"full": {
 			Name: "full", Rounds: 3, Clients: 64, Duration: 20 * time.Second, MaxOps: 200_000,
 			FetchFlags: 100_000, FetchEnvelope: 10_000, Fetches: 5, Bodies: 4_000, HugeBodies: 8, HugeSize: 25 << 20,
 			Large: 1_000_000, Selects: 20, Few: 1_000, Resyncs: 10, Deliveries: 200,
 			Idle: 20_000, IdleMessages: 10_000, Settle: 2 * time.Minute,
+			Shards: []int{64, 256}, ShardIdle: 2 * time.Minute, Kills: 20, Restart: 10 << 30, Restarts: 5,
 		},
 	}
 }
@@ -58,7 +77,7 @@ func Scales() map[string]Scale {
 func ScaleOf(name string) (Scale, error) {
 	s, ok := Scales()[name]
 	if !ok {
-		return Scale{}, fmt.Errorf("scale %q: want small or full", name)
+		return Scale{}, fmt.Errorf("scale %q: want small, goal or full", name)
 	}
 	return s, nil
 }

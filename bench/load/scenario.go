@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/quorumail/quorumail/bench/report"
 )
@@ -42,6 +43,12 @@ type Scenario struct {
 	// Round measures once.
 	Round func(context.Context, *Env) (Sample, error)
 }
+
+// scenarioTime bounds a scenario, with its preparation and all rounds on both
+// servers, and a trial: a table without one row is better than none.
+const scenarioTime = 30 * time.Minute
+
+var errScenarioTime = fmt.Errorf("not done within %v", scenarioTime)
 
 // rounds is how often the scenario is run.
 func (s *Scenario) rounds(scale Scale) int {

@@ -67,7 +67,12 @@ func (t *Target) account(i int) Account { return t.Accounts[i%len(t.Accounts)] }
 
 // login returns an authenticated connection to a frontend.
 func (t *Target) login(ctx context.Context, at Endpoint, acct Account, buffer int) (*traffic.Conn, error) {
-	d := traffic.Dialer{TLS: at.TLS, Buffer: buffer, Timeout: commandTimeout}
+	return t.loginBy(ctx, traffic.Dialer{Buffer: buffer}, at, acct)
+}
+
+// loginBy is login with a dialer of the caller's.
+func (t *Target) loginBy(ctx context.Context, d traffic.Dialer, at Endpoint, acct Account) (*traffic.Conn, error) {
+	d.TLS, d.Timeout = at.TLS, commandTimeout
 	c, err := d.Dial(ctx, at.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", t.Name, err)

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -25,12 +26,15 @@ type Table struct {
 
 // cells are the table as text: a header, then a line for each row.
 func (t *Table) cells() [][]string {
-	both := t.Theirs != ""
+	both, bounds := t.Theirs != "", t.bounds()
 	head := []string{"scenario", firstWord(t.Ours)}
 	if both {
 		head = append(head, firstWord(t.Theirs), "ratio", "goal", "")
 	} else {
 		head = append(head, "operations")
+		if bounds {
+			head = append(head, "goal", "")
+		}
 	}
 	head = append(head, "p50 / p99 / max ms")
 	if both {
@@ -51,6 +55,13 @@ func (t *Table) cells() [][]string {
 		} else {
 			line = append(line, "–")
 		}
+		switch {
+		case both || !bounds:
+		case r.Goal.Within > 0:
+			line = append(line, r.goal(), r.Verdict())
+		default:
+			line = append(line, "", "")
+		}
 		line = append(line, r.Ours.latency())
 		if both {
 			line = append(line, r.Theirs.latency())
@@ -58,6 +69,11 @@ func (t *Table) cells() [][]string {
 		cells = append(cells, line)
 	}
 	return cells
+}
+
+// bounds says whether a goal can be judged without the other server.
+func (t *Table) bounds() bool {
+	return slices.ContainsFunc(t.Rows, func(r Row) bool { return r.Goal.Within > 0 })
 }
 
 func firstWord(s string) string {

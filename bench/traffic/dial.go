@@ -21,6 +21,8 @@ type Dialer struct {
 	// Timeout bounds the dialling, the greeting and each command; 0 means
 	// DefaultTimeout.
 	Timeout time.Duration
+	// Local is the address that connections come from; nil leaves it to the system.
+	Local net.Addr
 	// Buffer is the size in octets of the read buffer and of the write buffer,
 	// each; 0 means 32 KiB. Thousands of idle connections want less.
 	Buffer int
@@ -38,7 +40,7 @@ func (d *Dialer) Dial(ctx context.Context, addr string) (*Conn, error) {
 	timeout := d.timeout()
 	dialing, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	var nd net.Dialer
+	nd := net.Dialer{LocalAddr: d.Local}
 	nc, err := nd.DialContext(dialing, "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("imap: %w", err)
