@@ -120,7 +120,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{cfg: cfg, sess: session.Config{
 		Storage:  func(account, actor string) session.Store { return cfg.Client.SessionFor(account, actor) },
-		Verifier: auth.New(), TLS: cfg.TLS, Limits: cfg.Limits,
+		Verifier: auth.New(), Secret: cfg.Client.ClusterID, TLS: cfg.TLS, Limits: cfg.Limits,
 		LoginTimeout: cfg.LoginTimeout, IdleTimeout: cfg.IdleTimeout, WriteTimeout: cfg.WriteTimeout, ProgressEvery: cfg.ProgressEvery,
 		SpoolDir: cfg.SpoolDir, MaxNotices: cfg.MaxNotices, Log: cfg.Log, Version: cfg.Version, Metadata: serverMetadata(cfg), Admins: admins,
 		NoUnauthenticate: cfg.NoUnauthenticate,

@@ -1,5 +1,6 @@
 // Package auth checks passwords against an account's SCRAM-SHA-256 keys (RFC
-// 5802, 3; RFC 7677), for LOGIN and for the SASL mechanism PLAIN (RFC 4616).
+// 5802, 3; RFC 7677), for LOGIN and for the SASL mechanism PLAIN (RFC 4616), and is
+// the server's side of the mechanism SCRAM-SHA-256 itself.
 package auth
 
 import (
@@ -89,7 +90,7 @@ func (v *Verifier) Verify(ctx context.Context, name, password string, lookup Loo
 	if err != nil {
 		prepared = password
 	}
-	known := creds != nil && creds.GetIterations() > 0 && creds.GetIterations() <= maxIterations && len(creds.GetStoredKey()) == sha256.Size
+	known := usable(creds)
 	if !known {
 		creds = &pb.Credentials{Salt: v.key[:16], Iterations: decoyIterations, StoredKey: v.key[:]}
 	}

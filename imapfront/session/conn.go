@@ -22,6 +22,9 @@ type Config struct {
 	Storage func(account, actor string) Store
 	// Verifier checks passwords.
 	Verifier *auth.Verifier
+	// Secret returns what all frontends of the cluster know and clients do not; it
+	// is called once storage has been reached.
+	Secret func() string
 	// TLS is offered by STARTTLS; nil: it is not.
 	TLS *tls.Config
 	// Limits of what clients send.
@@ -147,6 +150,12 @@ func (c *Conn) Serve(ctx context.Context) {
 	defer c.contain()
 	started := time.Now()
 	c.in.setDeadline(started.Add(c.cfg.LoginTimeout)) // also of a TLS handshake, which comes with the first octet
+	if t, ok := c.net.(*tls.Conn); ok {
+		if err := t.HandshakeContext(ctx); err != nil { // what is offered depends on it
+			c.log.Debug("connection ends", "error", err)
+			return
+		}
+	}
 	c.w.Status("*", "OK", "CAPABILITY "+c.capabilities(), "Quorumail ready")
 	if err := c.w.Flush(); err != nil {
 		return

@@ -22,7 +22,11 @@ func (c *Conn) capabilities() string {
 			caps = append(caps, "STARTTLS")
 		}
 		if c.mayLogin() {
-			return strings.Join(append(caps, "AUTH=PLAIN"), " ")
+			caps = append(caps, "AUTH=PLAIN", "AUTH="+scramSHA256)
+			if c.binding().IsSupported() {
+				caps = append(caps, "AUTH="+scramSHA256Plus)
+			}
+			return strings.Join(caps, " ")
 		}
 		return strings.Join(append(caps, "LOGINDISABLED"), " ")
 	}
@@ -49,30 +53,33 @@ func (c *Conn) login(ctx context.Context, cmd wire.Login) error {
 
 // authenticate runs a SASL exchange (RFC 9051, 6.2.2; RFC 4959).
 func (c *Conn) authenticate(ctx context.Context, cmd wire.Authenticate) error {
-	if cmd.Mechanism != "PLAIN" {
-		return c.no("", "no such mechanism")
+	var exchange func() error
+	switch cmd.Mechanism {
+	case "PLAIN":
+		exchange = func() error { return c.plain(ctx, cmd.Initial) }
+	case scramSHA256:
+		exchange = func() error { return c.scram(ctx, cmd.Initial, false) }
+	case scramSHA256Plus:
+		if c.binding().IsSupported() {
+			exchange = func() error { return c.scram(ctx, cmd.Initial, true) }
+		}
 	}
-	if !c.mayLogin() {
+	switch {
+	case exchange == nil:
+		return c.no("", "no such mechanism")
+	case !c.mayLogin():
 		return c.privacyRequired() // before the password is asked for
 	}
-	msg := cmd.Initial
+	return exchange()
+}
+
+// plain is the mechanism PLAIN.
+func (c *Conn) plain(ctx context.Context, msg []byte) error {
 	if msg == nil {
-		c.w.Raw("+ \r\n")
-		if err := c.w.Flush(); err != nil {
+		var answered bool
+		var err error
+		if msg, answered, err = c.challenge(ctx, ""); answered {
 			return err
-		}
-		line, err := c.r.ReadLine(8192)
-		var syntax *wire.SyntaxError
-		switch {
-		case errors.As(err, &syntax):
-			return c.syntaxError(&wire.SyntaxError{Tag: c.tag, Text: "not a response to a challenge"})
-		case err != nil:
-			return c.readError(ctx, err)
-		case line == "*":
-			return c.bad("", "AUTHENTICATE given up")
-		}
-		if msg, err = base64.StdEncoding.DecodeString(line); err != nil {
-			return c.syntaxError(&wire.SyntaxError{Tag: c.tag, Text: "not base64"})
 		}
 	}
 	identity, user, password, ok := auth.ParsePlain(msg)
@@ -80,6 +87,29 @@ func (c *Conn) authenticate(ctx context.Context, cmd wire.Authenticate) error {
 		return c.failLogin("malformed response")
 	}
 	return c.check(ctx, identity, user, password)
+}
+
+// challenge sends a challenge of a SASL exchange and returns the client's response;
+// answered if there is none and the command is over, with the error that it ends in.
+func (c *Conn) challenge(ctx context.Context, text string) (response []byte, answered bool, err error) {
+	c.w.Raw("+ ", base64.StdEncoding.EncodeToString([]byte(text)), "\r\n")
+	if err := c.w.Flush(); err != nil {
+		return nil, true, err
+	}
+	line, err := c.r.ReadLine(8192)
+	var syntax *wire.SyntaxError
+	switch {
+	case errors.As(err, &syntax):
+		return nil, true, c.syntaxError(&wire.SyntaxError{Tag: c.tag, Text: "not a response to a challenge"})
+	case err != nil:
+		return nil, true, c.readError(ctx, err)
+	case line == "*":
+		return nil, true, c.bad("", "AUTHENTICATE given up")
+	}
+	if response, err = base64.StdEncoding.DecodeString(line); err != nil {
+		return nil, true, c.syntaxError(&wire.SyntaxError{Tag: c.tag, Text: "not base64"})
+	}
+	return response, false, nil
 }
 
 // privacyRequired refuses a password that would be sent in the clear.
@@ -98,9 +128,24 @@ func (c *Conn) check(ctx context.Context, identity, user, password string) error
 	case err != nil:
 		return c.fail("LOGIN", err)
 	}
-	if as, err := imapnum.AccountName(identity); identity != "" && (err != nil || as != account) {
-		return c.no("AUTHORIZATIONFAILED", "not allowed to act as another user")
+	if !mayActAs(account, identity) {
+		return c.notAllowedToAct()
 	}
+	return c.loggedIn(account)
+}
+
+// mayActAs reports whether an account may act as an identity: as itself only.
+func mayActAs(account, identity string) bool {
+	as, err := imapnum.AccountName(identity)
+	return identity == "" || err == nil && as == account
+}
+
+func (c *Conn) notAllowedToAct() error {
+	return c.no("AUTHORIZATIONFAILED", "not allowed to act as another user")
+}
+
+// loggedIn has the connection go on as an account's.
+func (c *Conn) loggedIn(account string) error {
 	c.state, c.errors = authenticated, 0
 	c.store = noting{c.cfg.Storage(account, ""), c}
 	c.log = c.log.With("account", account)

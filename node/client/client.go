@@ -81,6 +81,11 @@ func New(cfg Config) (*Client, error) {
 	return c, nil
 }
 
+// ClusterID returns what was drawn when the cluster was founded: it is the same for
+// all its clients, and told to nobody else. It is empty until there has been an
+// answer from the cluster.
+func (c *Client) ClusterID() string { return c.routes.clusterID() }
+
 // Session starts a session for an account, whose name is normalised already.
 func (c *Client) Session(account string) *Session { return c.SessionFor(account, "") }
 

@@ -38,6 +38,13 @@ func newRoutes() *routes {
 	return r
 }
 
+// clusterID returns that of the map, nothing before the first.
+func (r *routes) clusterID() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.mu.m.GetClusterId()
+}
+
 // epoch returns the epoch of the map, 0 before the first.
 func (r *routes) epoch() uint64 {
 	r.mu.Lock()
