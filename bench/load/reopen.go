@@ -62,8 +62,7 @@ func runRestart(ctx context.Context, e *trialEnv, o restartOptions) (rows []repo
 		return nil, err
 	}
 	e.tell("%s appended in %.0f s; %s on the disk of %s", gibibytes(o.size), time.Since(start).Seconds(), gibibytes(onDisk), node)
-	serving, behind := newHistogram(), newHistogram()
-	var runs, back []float64
+	var runs, back, cpu []float64
 	for range o.restarts {
 		if err := appendOctets(ctx, b, pool, restartRest, &labels); err != nil {
 			return nil, fmt.Errorf("before a kill: %w", err)
@@ -72,12 +71,14 @@ func runRestart(ctx context.Context, e *trialEnv, o restartOptions) (rows []repo
 		if err != nil {
 			return nil, err
 		}
-		e.tell("serving after %.2f s, caught up after %.2f s", served.Seconds(), caught.Seconds())
-		record(serving, served)
-		record(behind, caught)
-		runs, back = append(runs, served.Seconds()), append(back, caught.Seconds())
+		used, err := cpuTime(b.Node(node).PID())
+		if err != nil {
+			return nil, err
+		}
+		e.tell("serving after %.2f s, caught up after %.2f s and %.2f s of processor time", served.Seconds(), caught.Seconds(), used.Seconds())
+		runs, back, cpu = append(runs, served.Seconds()), append(back, caught.Seconds()), append(cpu, used.Seconds())
 	}
-	note := fmt.Sprintf("%s of mail, %s on disk", gibibytes(o.size), gibibytes(onDisk))
+	note := fmt.Sprintf("%s of mail, %s on disk; the node had used %.3g s of processor time", gibibytes(o.size), gibibytes(onDisk), report.Median(cpu))
 	row := func(name, what string, goal float64, runs []float64) report.Row {
 		return report.Row{
 			Name: name, What: fmt.Sprintf("restart of a node with %s: SIGKILL, then from its start to %s", gibibytes(o.size), what),
