@@ -29,7 +29,7 @@ func TestSyntaxErrors_RFC9051_9(t *testing.T) {
 			"a fetch 1 body.peek", "a fetch 1 rfc822<0.1>", "a fetch 1 binary[text]", "a fetch 1 binary.size[1]<0.1>",
 			"a fetch 1 body[" + strings.Repeat("1.", 300) + "1]", "a fetch 1 (" + strings.Repeat("uid ", 1001) + "uid)",
 			// modifiers (RFC 7162)
-			"a fetch 1 flags ()", "a fetch 1 flags (changedsince 0)", "a fetch 1 flags (changedsince 1 changedsince 2)",
+			"a fetch 1 flags ()", "a uid fetch 1 flags (changedsince 0 vanished)", "a fetch 1 flags (changedsince 1 changedsince 2)",
 			"a fetch 1 flags (changedsince 1 vanished)", "a uid fetch 1 flags (vanished)", "a fetch 1 flags (nonsense 1)",
 			"a fetch 1 flags (changedsince 9223372036854775808)",
 			"a store 1 flags", "a store 1 (unchangedsince 1 unchangedsince 2) flags a", "a store 1 () flags a", "a store 1 flags (a) (unchangedsince 1)",

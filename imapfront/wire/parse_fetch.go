@@ -17,7 +17,9 @@ func (p *parser) fetch(uid bool) Command {
 			switch name := p.atom(); {
 			case name == "CHANGEDSINCE" && f.ChangedSince == nil:
 				p.sp()
-				n := p.nzModSeq()
+				// RFC 7162, 7 wants one above 0. Thunderbird says 0 of a mailbox whose
+				// HIGHESTMODSEQ it has not kept, and gives the mailbox up if refused.
+				n := p.modSeq()
 				f.ChangedSince = &n
 			case name == "PARTIAL" && f.Partial == PartialRange{}:
 				p.sp()
@@ -30,8 +32,8 @@ func (p *parser) fetch(uid bool) Command {
 		})
 	}
 	// RFC 7162, 3.2.6: only with UID FETCH, and only with CHANGEDSINCE.
-	if f.Vanished && (!uid || f.ChangedSince == nil) {
-		p.fail("VANISHED needs UID FETCH and CHANGEDSINCE")
+	if f.Vanished && (!uid || f.ChangedSince == nil || *f.ChangedSince == 0) {
+		p.fail("VANISHED needs UID FETCH and CHANGEDSINCE above 0")
 	}
 	return f
 }
