@@ -4,20 +4,29 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 )
 
 // differences returns the lines that one server sent and the other didn't:
-// "script: command: Dovecot: line", or "Quorumail".
+// "script: step: Dovecot: line", or "Quorumail"; and where the lines that both
+// sent came in different orders, these.
 func differences(s script, theirs, ours []answer) []string {
 	var list []string
-	for i, command := range s.commands {
-		for _, line := range without(theirs[i], ours[i]) {
-			list = append(list, s.name+": "+command+": Dovecot: "+line)
+	for i, st := range s.steps {
+		where := s.name + ": " + st.String() + ": "
+		their, our := without(theirs[i], ours[i]), without(ours[i], theirs[i])
+		for _, line := range their {
+			list = append(list, where+"Dovecot: "+line)
 		}
-		for _, line := range without(ours[i], theirs[i]) {
-			list = append(list, s.name+": "+command+": Quorumail: "+line)
+		for _, line := range our {
+			list = append(list, where+"Quorumail: "+line)
+		}
+		their, our = without(theirs[i], their), without(ours[i], our)
+		if !slices.Equal(their, our) {
+			list = append(list, where+"Dovecot: order: "+strings.Join(their, "; "),
+				where+"Quorumail: order: "+strings.Join(our, "; "))
 		}
 	}
 	return list
@@ -37,10 +46,12 @@ func without(a, b []string) []string {
 	return list
 }
 
-// expected are the known differences: for each reason, its lines.
+// expected are the known differences. A line that begins with "~" is a regular
+// expression for all differences that it matches.
 type expected struct {
-	reasons []string
-	lines   []string
+	reasons  []string
+	lines    []string
+	patterns []*regexp.Regexp
 }
 
 // readExpected reads expected.txt: a reason in brackets, then its differences.
@@ -58,6 +69,14 @@ func readExpected(file string) (expected, error) {
 		if len(e.reasons) == 0 {
 			return expected{}, fmt.Errorf("%s: %q has no reason", file, line)
 		}
+		if pattern, ok := strings.CutPrefix(line, "~"); ok {
+			re, err := regexp.Compile("^(?:" + pattern + ")$")
+			if err != nil {
+				return expected{}, fmt.Errorf("%s: %w", file, err)
+			}
+			e.patterns = append(e.patterns, re)
+			continue
+		}
 		e.lines = append(e.lines, line)
 	}
 	return e, nil
@@ -66,6 +85,14 @@ func readExpected(file string) (expected, error) {
 // judge says what was found, and fails unless it is what is known.
 func judge(w io.Writer, known expected, found []string) error {
 	news, stale := without(found, known.lines), without(known.lines, found)
+	for _, re := range known.patterns {
+		if !slices.ContainsFunc(news, re.MatchString) {
+			stale = append(stale, "~"+re.String())
+		}
+	}
+	news = slices.DeleteFunc(news, func(line string) bool {
+		return slices.ContainsFunc(known.patterns, func(re *regexp.Regexp) bool { return re.MatchString(line) })
+	})
 	for _, line := range news {
 		fmt.Fprintln(w, "not explained: "+line)
 	}

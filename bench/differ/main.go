@@ -9,10 +9,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"time"
 
 	"github.com/quorumail/quorumail/bench/dovecot"
-	"github.com/quorumail/quorumail/bench/traffic"
 )
 
 // user is who runs script i, on both servers.
@@ -42,7 +40,7 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	cfg := dovecot.Config{Dir: *dir, Users: make(map[string]string)}
+	cfg := dovecot.Config{Dir: *dir, Metadata: true, Users: make(map[string]string)}
 	for i := range scripts {
 		cfg.Users[user(i)] = password
 		if *users {
@@ -56,31 +54,42 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	messages, err := readMessages(filepath.Join(*root, "messages"))
-	if err != nil {
-		return err
-	}
 	other, err := dovecot.Start(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	var found []string
+	steps := 0
 	for i, s := range scripts {
-		var theirs, ours []answer
-		if theirs, err = s.run(ctx, other.Addr(), user(i), messages); err != nil {
-			err = fmt.Errorf("%s: Dovecot: %w", s.name, err)
+		var list []string
+		if list, err = compare(ctx, s, *root, user(i), other.Addr(), *addr); err != nil {
 			break
 		}
-		if ours, err = s.run(ctx, *addr, user(i), messages); err != nil {
-			err = fmt.Errorf("%s: Quorumail: %w", s.name, err)
-			break
-		}
-		found = append(found, differences(s, theirs, ours)...)
+		found = append(found, list...)
+		steps += len(s.steps)
 	}
 	if err := errors.Join(err, other.Close()); err != nil {
 		return err
 	}
+	fmt.Printf("%d scripts, %d steps\n", len(scripts), steps)
 	return judge(os.Stdout, known, found)
+}
+
+// compare runs one script on both servers, and returns how they differ.
+func compare(ctx context.Context, s script, root, user, theirAddr, ourAddr string) ([]string, error) {
+	messages, err := readMessages(filepath.Join(root, "messages", s.messages))
+	if err != nil {
+		return nil, err
+	}
+	theirs, err := play(ctx, s, theirAddr, user, messages)
+	if err != nil {
+		return nil, fmt.Errorf("%s: Dovecot: %w", s.name, err)
+	}
+	ours, err := play(ctx, s, ourAddr, user, messages)
+	if err != nil {
+		return nil, fmt.Errorf("%s: Quorumail: %w", s.name, err)
+	}
+	return differences(s, theirs, ours), nil
 }
 
 // readMessages reads the files of a directory, in the order of their names.
@@ -101,15 +110,4 @@ func readMessages(dir string) ([][]byte, error) {
 		list = append(list, bytes.ReplaceAll(text, []byte("\n"), []byte("\r\n")))
 	}
 	return list, nil
-}
-
-// fill appends the messages to INBOX, each a day after the one before.
-func fill(c *traffic.Conn, messages [][]byte) error {
-	date := time.Date(2024, time.May, 1, 12, 0, 0, 0, time.UTC)
-	for i, m := range messages {
-		if _, err := c.Append("INBOX", nil, date.AddDate(0, 0, i), int64(len(m)), bytes.NewReader(m)); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # The same commands to Debian's Dovecot and to "quorumail dev"; fails if an answer
 # differs in a way that expected.txt doesn't list. See package bench/differ.
+# expected.txt is exact for one version: with another Dovecot nothing is compared,
+# and the script says so and succeeds.
 # Installs Dovecot where it is missing, ends only what it started.
 #
 #   bench/differ/run.sh
@@ -26,6 +28,14 @@ if ! command -v dovecot >/dev/null && [ ! -x /usr/sbin/dovecot ]; then
     [ "$(id -u)" = 0 ] || sudo=sudo
     $sudo apt-get update -qq
     DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends dovecot-imapd >/dev/null
+fi
+
+known=2.3.19.1
+dovecot=$(command -v dovecot || echo /usr/sbin/dovecot)
+version=$("$dovecot" --version)
+if [ "${version%% *}" != "$known" ]; then
+    echo "NOT COMPARED: this is Dovecot $version; bench/differ/expected.txt knows the differences to $known"
+    exit 0
 fi
 
 go build -o "$work/differ" ./bench/differ

@@ -1,23 +1,63 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
-
-	"github.com/quorumail/quorumail/bench/traffic"
 )
 
-// script is the commands of one file.
+// script is the steps of one file.
 type script struct {
 	name     string
-	commands []string
+	messages string // the folder of messages/ that its INBOX is filled from, "" for messages/ itself
+	steps    []step
 }
 
-// answer is what a server said to one command, normalised and sorted.
-type answer []string
+// step is a line of a script.
+type step struct {
+	conn string // the connection's number
+	text string // a command, or what step.verb knows
+}
+
+// String is the step as its file has it.
+func (s step) String() string {
+	if s.conn == "1" {
+		return s.text
+	}
+	return s.conn + ": " + s.text
+}
+
+// verb is the first word, in upper case.
+func (s step) verb() string {
+	word, _, _ := strings.Cut(s.text, " ")
+	return strings.ToUpper(word)
+}
+
+var (
+	onConnection = regexp.MustCompile(`^(\d): `)
+	literalText  = regexp.MustCompile(`\{\{(.*?)\}\}`)
+	variable     = regexp.MustCompile(`\$\((\w+)\)`)
+)
+
+// command is the text as it is sent: literals as RFC 7888 has them, and the
+// values of variables.
+func (s step) command(vars map[string]uint64) (string, error) {
+	var err error
+	text := variable.ReplaceAllStringFunc(s.text, func(m string) string {
+		value, ok := vars[m[2:len(m)-1]]
+		if !ok {
+			err = fmt.Errorf("%s: has no value", m)
+		}
+		return fmt.Sprint(value)
+	})
+	text = literalText.ReplaceAllStringFunc(text, func(m string) string {
+		octets := strings.ReplaceAll(m[2:len(m)-2], `\n`, "\r\n")
+		return fmt.Sprintf("{%d+}\r\n%s", len(octets), octets)
+	})
+	return text, err
+}
 
 // readScripts reads all scripts of a directory, in the order of their names.
 func readScripts(dir string) ([]script, error) {
@@ -34,12 +74,25 @@ func readScripts(dir string) ([]script, error) {
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, script{
-			name:     strings.TrimSuffix(filepath.Base(file), ".txt"),
-			commands: contentLines(string(text)),
-		})
+		list = append(list, parseScript(strings.TrimSuffix(filepath.Base(file), ".txt"), string(text)))
 	}
 	return list, nil
+}
+
+func parseScript(name, text string) script {
+	s := script{name: name}
+	for _, line := range contentLines(text) {
+		if folder, ok := strings.CutPrefix(line, "messages "); ok {
+			s.messages = folder
+			continue
+		}
+		st := step{conn: "1", text: line}
+		if m := onConnection.FindStringSubmatch(line); m != nil {
+			st.conn, st.text = m[1], line[len(m[0]):]
+		}
+		s.steps = append(s.steps, st)
+	}
+	return s
 }
 
 // contentLines returns the lines that are neither empty nor comments.
@@ -52,28 +105,4 @@ func contentLines(text string) []string {
 		}
 	}
 	return list
-}
-
-// run sends the commands, each when the one before was answered.
-func (s script) run(ctx context.Context, addr, user string, messages [][]byte) ([]answer, error) {
-	c, err := traffic.Dial(ctx, addr, nil)
-	if err != nil {
-		return nil, err
-	}
-	defer c.Close()
-	if err := c.Login(user, password); err != nil {
-		return nil, err
-	}
-	if err := fill(c, messages); err != nil {
-		return nil, err
-	}
-	var list []answer
-	for _, command := range s.commands {
-		reply, err := c.Cmd("%s", command)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", command, err)
-		}
-		list = append(list, normalise(reply))
-	}
-	return list, nil
 }

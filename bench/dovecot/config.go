@@ -21,6 +21,8 @@ type Config struct {
 	// Clients is how many connections are allowed at a time, from one address too;
 	// 0 means 1,024.
 	Clients int
+	// Metadata serves METADATA (RFC 5464), which costs and is off by default.
+	Metadata bool
 }
 
 // Validate says what is wrong with the configuration, or nil.
@@ -117,6 +119,12 @@ namespace inbox {
   inbox = yes
   separator = /
 }
+{{- if .Metadata}}
+mail_attribute_dict = file:%h/attributes
+protocol imap {
+  imap_metadata = yes
+}
+{{- end}}
 service imap-login {
   process_limit = {{.Clients}}
 {{- if not .Owner.root}}
@@ -155,7 +163,7 @@ func (s *Server) files() error {
 	}
 	o := s.owner
 	err := settings.Execute(&sb, map[string]any{
-		"Dir": s.cfg.Dir, "Port": s.port,
+		"Dir": s.cfg.Dir, "Metadata": s.cfg.Metadata, "Port": s.port,
 		"Clients": clients, "AuthClients": 3*clients + 100,
 		"Owner": map[string]any{
 			"root": o.root, "internal": o.internal, "internalGroup": o.internalGroup, "login": o.login,
