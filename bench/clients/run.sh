@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Real mail clients against "quorumail dev": curl, swaks, neomutt and mutt with
 # QRESYNC (mutt through COMPRESS), aerc, mbsync; Python's imaplib, fetchmail, imapfilter
-# and offlineimap. Installs them from Debian where they are missing, works in a
+# and offlineimap; Thunderbird with CONDSTORE. Installs them from Debian where they are missing, works in a
 # directory of its own, ends only what it started.
 #
 #   bench/clients/run.sh
@@ -13,6 +13,7 @@ cd "$(dirname "$0")/../.."
 messages=5000
 work=$(mktemp -d)
 server= # process id of quorumail
+thunderbird= # process id of Thunderbird
 tmux_socket=$work/tmux
 
 say() { printf '\n== %s\n' "$*"; }
@@ -30,6 +31,10 @@ fail() {
 cleanup() {
     local status=$?
     tmux -S "$tmux_socket" kill-server 2>/dev/null || true
+    if [ -n "$thunderbird" ] && kill -0 "$thunderbird" 2>/dev/null; then
+        kill "$thunderbird"
+        wait "$thunderbird" 2>/dev/null || true
+    fi
     if [ -n "$server" ] && kill -0 "$server" 2>/dev/null; then
         kill "$server"
         wait "$server" 2>/dev/null || true
@@ -77,7 +82,7 @@ wait_for() {
 install_clients() {
     local missing=() tool
     for tool in curl:curl swaks:swaks neomutt:neomutt mutt:mutt aerc:aerc mbsync:isync tmux:tmux python3:python3 \
-        fetchmail:fetchmail imapfilter:imapfilter offlineimap:offlineimap3; do
+        fetchmail:fetchmail imapfilter:imapfilter offlineimap:offlineimap3 thunderbird:thunderbird; do
         command -v "${tool%%:*}" >/dev/null || missing+=("${tool##*:}")
     done
     [ ${#missing[@]} -gt 0 ] || return 0
@@ -99,7 +104,7 @@ start_server() {
     "$bin" dev --data "$work/data" --imap 127.0.0.1:0 --lmtp 127.0.0.1:0 \
         --user alice@example.org:secret --user bob@example.org:secret --user carol@example.org:secret \
         --user dora@example.org:secret --user erik@example.org:secret --user fay@example.org:secret \
-        --user gina@example.org:secret \
+        --user gina@example.org:secret --user hugo@example.org:secret \
         >"$work/server.out" 2>"$work/server.log" &
     server=$!
     local end=$((SECONDS + 60))
@@ -272,7 +277,9 @@ test_mbsync() {
     say "mbsync: a mailbox of $messages messages"
     go run ./bench/clients/fill --imap "$imap" --user alice@example.org --password secret --mailbox Big --count "$messages" || fail "filling the mailbox"
     equal "messages on the server" "$messages" "$(mail Big --request 'SEARCH ALL' | count)"
+    # Nobody needs this Maildir after a crash; fsync for each of its files is slow.
     cat >"$work/mbsyncrc" <<RC
+FSync no
 IMAPAccount quorumail
 Host ${imap%:*}
 Port ${imap##*:}
@@ -280,6 +287,7 @@ User alice@example.org
 Pass secret
 SSLType None
 AuthMechs LOGIN
+Timeout 60
 
 IMAPStore far
 Account quorumail
@@ -340,6 +348,8 @@ test_stop() {
 . bench/clients/aerc.sh
 # shellcheck source=bench/clients/fetchers.sh
 . bench/clients/fetchers.sh
+# shellcheck source=bench/clients/thunderbird.sh
+. bench/clients/thunderbird.sh
 
 install_clients
 start_server
@@ -353,5 +363,6 @@ test_imaplib
 test_fetchmail
 test_imapfilter
 test_offlineimap
+test_thunderbird
 test_stop
 say "all clients passed"
