@@ -158,7 +158,7 @@ thunderbird_resynchronises() {
 7 letter 7
 8 letter 8" "$(tb letters INBOX | grep -v '^[34] ')"
     tail -n "+$from" "$log" >"$work/thunderbird-resync.log"
-    contains "asks what has changed" 'SendData: [0-9]+ UID fetch 1:\* \(FLAGS\) \(CHANGEDSINCE [0-9]+\)' "$work/thunderbird-resync.log"
+    contains "asks what has changed" 'S-INBOX:SendData: [0-9]+ UID fetch 1:\* \(FLAGS\) \(CHANGEDSINCE [0-9]+\)' "$work/thunderbird-resync.log"
     lacks "does not ask for all flags" 'SendData: [0-9]+ UID fetch [0-9:*]+ \(FLAGS\)\r?$' "$work/thunderbird-resync.log"
 }
 
@@ -174,7 +174,7 @@ thunderbird_restarts() {
     thunderbird_start second
     tb update INBOX
     tb has INBOX '7 letter 7 $label2'
-    contains "after a restart asks what has changed" 'SendData: [0-9]+ UID fetch 1:\* \(FLAGS\) \(CHANGEDSINCE [0-9]+\)' "$log"
+    contains "after a restart asks what has changed" 'S-INBOX:SendData: [0-9]+ UID fetch 1:\* \(FLAGS\) \(CHANGEDSINCE [0-9]+\)' "$log"
     lacks "after a restart fetches nothing again" 'SendData: [0-9]+ UID fetch .*BODY' "$log"
     thunderbird_quit
 }
