@@ -257,7 +257,7 @@ RC
     contains "is told what has vanished" '< \* VANISHED \(EARLIER\) 3' "$log"
     if [ "${2:-}" = strict ]; then
         lacks "takes what it is told" 'QRESYNC failed' "$log"
-        lacks "does not ask for all flags" '> a[0-9]+ (UID )?FETCH [0-9:*]+ \((UID )?FLAGS\)\r?$' "$log"
+        lacks "does not ask for all flags" '> a[0-9]+ (UID )?FETCH [0-9:*]+ \((UID )?FLAGS\)[[:space:]]*$' "$log"
     fi
 }
 

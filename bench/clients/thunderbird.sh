@@ -159,7 +159,8 @@ thunderbird_resynchronises() {
 8 letter 8" "$(tb letters INBOX | grep -v '^[34] ')"
     tail -n "+$from" "$log" >"$work/thunderbird-resync.log"
     contains "asks what has changed" 'S-INBOX:SendData: [0-9]+ UID fetch 1:\* \(FLAGS\) \(CHANGEDSINCE [0-9]+\)' "$work/thunderbird-resync.log"
-    lacks "does not ask for all flags" 'SendData: [0-9]+ UID fetch [0-9:*]+ \(FLAGS\)\r?$' "$work/thunderbird-resync.log"
+    # It asks for all flags after that: CONDSTORE does not tell what was expunged, and
+    # Thunderbird has no QRESYNC.
 }
 
 # thunderbird_behind changes flags and expunges letter 1.
@@ -175,6 +176,7 @@ thunderbird_restarts() {
     tb update INBOX
     tb has INBOX '7 letter 7 $label2'
     contains "after a restart asks what has changed" 'S-INBOX:SendData: [0-9]+ UID fetch 1:\* \(FLAGS\) \(CHANGEDSINCE [0-9]+\)' "$log"
+    lacks "after a restart does not ask for all flags" 'S-INBOX:SendData: [0-9]+ UID fetch [0-9:*]+ \(FLAGS\)[[:space:]]*$' "$log"
     lacks "after a restart fetches nothing again" 'SendData: [0-9]+ UID fetch .*BODY' "$log"
     thunderbird_quit
 }
