@@ -168,18 +168,21 @@ func (n *notify) listens() bool {
 }
 
 // notified tells the client what it has asked for and what is new, while it is
-// waited for.
-func (c *Conn) notified(ctx context.Context) {
+// waited for. The error, if any, is errBye.
+func (c *Conn) notified(ctx context.Context) error {
 	n := c.notify
 	if wait := pace - time.Since(n.lastLook); wait > 0 {
 		n.lookAgain(wait, c.in.wake)
-		return
+		return nil
 	}
 	n.lastLook, n.waiting = time.Now(), false
 	failed := false
 	if c.box != nil && n.selected.messages {
-		if err := c.refresh(ctx); err != nil {
-			// If the mailbox is gone, the client finds out with its next command.
+		if err := c.refreshSelected(ctx); lost(err) {
+			if err := c.tellLost(err); err != nil {
+				return err
+			}
+		} else if err != nil {
 			c.log.Warn("notify", "error", err)
 			failed = true
 		} else {
@@ -188,7 +191,7 @@ func (c *Conn) notified(ctx context.Context) {
 	}
 	for _, a := range n.accounts() {
 		if c.notify != n {
-			return // it has been given up
+			return nil // it has been given up
 		}
 		if !a.watch.news(imapnum.ModSeq(a.known.modSeq)) && !a.stale {
 			continue
@@ -201,6 +204,18 @@ func (c *Conn) notified(ctx context.Context) {
 	if failed {
 		n.lookAgain(retryPace, c.in.wake)
 	}
+	return nil
+}
+
+// refreshSelected brings the view up to date for notifications: also if only the watch
+// of the account knows yet that there is something, for another user's, so that the
+// mailbox is told to be closed before its name is told to be lost.
+func (c *Conn) refreshSelected(ctx context.Context) error {
+	a := c.notify.watched(c.box.store.Account())
+	if a != nil && a.at.owner != "" && a.watch.pending(imapnum.ModSeq(a.known.modSeq)) {
+		return c.pull(ctx, false)
+	}
+	return c.refresh(ctx)
 }
 
 // lookAgain has wake called after a while, unless that is under way.

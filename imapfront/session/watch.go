@@ -60,6 +60,13 @@ func (w *watch) news(taken imapnum.ModSeq) bool {
 	return news && w.mu.modSeq > uint64(taken)
 }
 
+// pending reports what news would, and leaves it to be asked for.
+func (w *watch) pending(taken imapnum.ModSeq) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.mu.news && w.mu.modSeq > uint64(taken)
+}
+
 // again notes that what was to be seen could not be.
 func (w *watch) again() {
 	w.mu.Lock()
