@@ -42,13 +42,62 @@ var fuzzSeeds = []string{
 	"a append INBOX {1+}\r\nx (x) {1+}\r\ny \"05-Jan-2024 09:08:07 -0730\" utf8 (~{1+}\r\nz)\r\n",
 }
 
+// fuzzed is the frontend that is fuzzed and its cluster, which begins anew now and
+// then: its disk is in memory, and what executions leave behind on it would be taken
+// for a leak of the frontend's.
+type fuzzed struct {
+	scope *scope
+	at    string
+	used  int
+}
+
+// clusterLife is how many executions a cluster serves.
+const clusterLife = 1000
+
+// addr returns where the next execution connects to.
+func (z *fuzzed) addr(t testing.TB) string {
+	if z.used++; z.scope != nil && z.used <= clusterLife {
+		return z.at
+	}
+	z.end(t)
+	z.scope, z.used = &scope{TB: t}, 1
+	c := nodetest.Start(z.scope, nodetest.Options{Nodes: 1, Shards: 1})
+	c.CreateAccount(z.scope, "a@b", "s")
+	z.at, _ = front(z.scope, c, func(cfg *imapfront.Config) { cfg.Limits.Append = 10_000 })
+	return z.at
+}
+
+// end stops what is running.
+func (z *fuzzed) end(t testing.TB) {
+	if z.scope != nil {
+		z.scope.end(t)
+	}
+}
+
+// scope is a test of which parts are cleaned up before it ends, or after.
+type scope struct {
+	testing.TB
+	cleanups []func()
+}
+
+// Cleanup implements testing.TB.
+func (s *scope) Cleanup(f func()) { s.cleanups = append(s.cleanups, f) }
+
+// end cleans up, on behalf of the test that is running.
+func (s *scope) end(t testing.TB) {
+	s.TB = t
+	for i := len(s.cleanups) - 1; i >= 0; i-- {
+		s.cleanups[i]()
+	}
+	s.cleanups = nil
+}
+
 // FuzzConnection says arbitrary octets to a frontend in each state, from not
 // authenticated to compressed: it answers and closes when the client does, and
 // never comes upon a bug of its own.
 func FuzzConnection(f *testing.F) {
-	c := nodetest.Start(f, nodetest.Options{Nodes: 1, Shards: 1})
-	c.CreateAccount(f, "a@b", "s")
-	addr, _ := front(f, c, func(cfg *imapfront.Config) { cfg.Limits.Append = 10_000 })
+	var at fuzzed
+	f.Cleanup(func() { at.end(f) })
 	const (
 		authenticated = 1 + iota
 		selected
@@ -64,7 +113,7 @@ func FuzzConnection(f *testing.F) {
 		f.Add([]byte(deflated(f, s)), byte(notCompressed))
 	}
 	f.Fuzz(func(t *testing.T, in []byte, state byte) {
-		nc, err := net.Dial("tcp", addr)
+		nc, err := net.Dial("tcp", at.addr(t))
 		if err != nil {
 			t.Fatal(err)
 		}
