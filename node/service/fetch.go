@@ -16,8 +16,8 @@ import (
 // was read is sent, and the next view is taken. So no view is held open for a
 // client that reads slowly, nor more than this in memory.
 const (
-	fetchBytes    = 1 << 20
-	fetchMessages = 2000
+	fetchBytes    = 512 << 10
+	fetchMessages = 500
 )
 
 // Fetch implements StoreService.
