@@ -172,6 +172,8 @@ const (
 	maxResponse = 64 << 20
 	// writeBuffer is what is sent of a connection at once: a body's chunk whole.
 	writeBuffer = 128 << 10
+	// streamWorkers is how many requests are done at once without a new goroutine.
+	streamWorkers = 64
 )
 
 func (n *Node) newServer() *grpc.Server {
@@ -186,6 +188,9 @@ func (n *Node) newServer() *grpc.Server {
 		grpc.MaxSendMsgSize(maxResponse),
 		grpc.WriteBufferSize(writeBuffer),
 		grpc.MaxConcurrentStreams(50_000),
+		// Requests are done by goroutines whose stacks have grown; those beyond, as by
+		// streams that stay open, get one of their own.
+		grpc.NumStreamWorkers(streamWorkers),
 		// The stores are closed after the server: nobody may be reading then.
 		grpc.WaitForHandlers(true),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),

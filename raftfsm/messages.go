@@ -25,23 +25,6 @@ const fewMessages = 4
 // messages reads the records of those UIDs of a set that exist, ascending.
 func (tx *tx) messages(a *account, m *mailbox, set imapnum.Set) ([]message, error) {
 	var msgs []message
-	if set.Len() <= fewMessages {
-		for uid := range set.All() {
-			value, err := get(tx.b, a.space.UID(keys.Message, m.id, uid))
-			if err != nil {
-				return nil, err
-			}
-			if value == nil {
-				continue
-			}
-			rec, err := decodeMessage(value)
-			if err != nil {
-				return nil, fmt.Errorf("message %d of mailbox %d: %w", uid, m.id, err)
-			}
-			msgs = append(msgs, message{uid, rec})
-		}
-		return msgs, nil
-	}
 	err := scanMessages(tx.b, a.space, keys.Message, m.id, set, func(msg message) (bool, error) {
 		msgs = append(msgs, msg)
 		return true, nil
@@ -49,10 +32,34 @@ func (tx *tx) messages(a *account, m *mailbox, set imapnum.Set) ([]message, erro
 	return msgs, err
 }
 
+// getMessages is scanMessages for a set of few UIDs.
+func getMessages(r pebble.Reader, space keys.Space, kind keys.Kind, mailbox imapnum.MailboxID, set imapnum.Set, fn func(message) (bool, error)) error {
+	for uid := range set.All() {
+		value, err := get(r, space.UID(kind, mailbox, uid))
+		if err != nil {
+			return err
+		}
+		if value == nil {
+			continue
+		}
+		rec, err := decodeMessage(value)
+		if err != nil {
+			return fmt.Errorf("message %d of mailbox %d: %w", uid, mailbox, err)
+		}
+		if more, err := fn(message{uid, rec}); err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
 // scanMessages calls fn for each record of a kind (Message or Retained) whose UID is
 // in the set, ascending, until it returns false. A set of many ranges over a
 // mailbox is read with one iterator that seeks.
 func scanMessages(r pebble.Reader, space keys.Space, kind keys.Kind, mailbox imapnum.MailboxID, set imapnum.Set, fn func(message) (bool, error)) (err error) {
+	if set.Len() <= fewMessages {
+		return getMessages(r, space, kind, mailbox, set, fn)
+	}
 	start, end := space.Mailbox(kind, mailbox)
 	it, err := r.NewIter(&pebble.IterOptions{LowerBound: start, UpperBound: end})
 	if err != nil {
