@@ -136,13 +136,17 @@ func (n *Node) openTransport() (err error) {
 		creds = insecure.NewCredentials()
 	}
 	n.mux, err = transport.New(transport.Config{
-		NodeID:      n.cfg.ID,
-		ClusterID:   n.cfg.Cluster,
-		Resolve:     n.resolve,
-		DialOptions: []grpc.DialOption{grpc.WithTransportCredentials(creds)},
-		Linger:      cmp.Or(n.cfg.Timing.Heartbeat, shard.DefaultTiming().Heartbeat) / 20,
-		Faults:      n.cfg.Faults,
-		Log:         n.log,
+		NodeID:    n.cfg.ID,
+		ClusterID: n.cfg.Cluster,
+		Resolve:   n.resolve,
+		DialOptions: []grpc.DialOption{
+			grpc.WithTransportCredentials(creds),
+			grpc.WithStaticStreamWindowSize(streamWindow),
+			grpc.WithStaticConnWindowSize(connWindow),
+		},
+		Linger: cmp.Or(n.cfg.Timing.Heartbeat, shard.DefaultTiming().Heartbeat) / 20,
+		Faults: n.cfg.Faults,
+		Log:    n.log,
 	})
 	return err
 }
@@ -174,6 +178,10 @@ const (
 	writeBuffer = 128 << 10
 	// streamWorkers is how many requests are done at once without a new goroutine.
 	streamWorkers = 64
+	// streamWindow is how much of a stream may lie here unread, connWindow how much
+	// may be on its way over one connection; see node/client for why they are fixed.
+	streamWindow = 1 << 20
+	connWindow   = 8 << 20
 )
 
 func (n *Node) newServer() *grpc.Server {
@@ -187,6 +195,8 @@ func (n *Node) newServer() *grpc.Server {
 		grpc.MaxRecvMsgSize(maxRequest),
 		grpc.MaxSendMsgSize(maxResponse),
 		grpc.WriteBufferSize(writeBuffer),
+		grpc.StaticStreamWindowSize(streamWindow),
+		grpc.StaticConnWindowSize(connWindow),
 		grpc.MaxConcurrentStreams(50_000),
 		// Requests are done by goroutines whose stacks have grown; those beyond, as by
 		// streams that stay open, get one of their own.

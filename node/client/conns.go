@@ -25,10 +25,14 @@ const (
 	readBuffer = 128 << 10
 	// streamWindow is how far a stream may run ahead of who reads it, and so what a
 	// client that reads slowly has in memory; connWindow bounds all of a connection.
+	// They do not adapt: to learn the connection's capacity gRPC sends a ping for each
+	// message that comes, with an answer to it, which for small messages is most of the
+	// system calls.
 	streamWindow, connWindow = 512 << 10, 8 << 20
 )
 
-// conns holds one connection to each node, by address. Safe for concurrent use.
+// conns holds one connection to each node, by address, and the lane for commands on
+// it. Safe for concurrent use.
 type conns struct {
 	creds credentials.TransportCredentials
 
@@ -36,12 +40,14 @@ type conns struct {
 		sync.Mutex
 		closed bool
 		byAddr map[string]*grpc.ClientConn
+		lanes  map[string]*lane // of those that a command has gone to
 	}
 }
 
 func newConns(creds credentials.TransportCredentials) *conns {
 	c := &conns{creds: creds}
 	c.mu.byAddr = make(map[string]*grpc.ClientConn)
+	c.mu.lanes = make(map[string]*lane)
 	return c
 }
 
@@ -49,6 +55,26 @@ func newConns(creds credentials.TransportCredentials) *conns {
 func (c *conns) get(addr string) (*grpc.ClientConn, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.getLocked(addr)
+}
+
+// lane returns the lane to an address.
+func (c *conns) lane(addr string) (*lane, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l, ok := c.mu.lanes[addr]; ok {
+		return l, nil
+	}
+	cc, err := c.getLocked(addr)
+	if err != nil {
+		return nil, err
+	}
+	l := newLane(cc)
+	c.mu.lanes[addr] = l
+	return l, nil
+}
+
+func (c *conns) getLocked(addr string) (*grpc.ClientConn, error) {
 	if c.mu.closed {
 		return nil, ErrClosed
 	}
@@ -69,14 +95,14 @@ func (c *conns) get(addr string) (*grpc.ClientConn, error) {
 		// 10 s is the least that the library sends. Attempts have their own timeout;
 		// this only frees what hangs on a connection that is gone.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 5 * time.Second}),
+		grpc.WithStaticStreamWindowSize(streamWindow),
+		grpc.WithStaticConnWindowSize(connWindow),
 		grpc.WithDefaultCallOptions(
 			grpc.ForceCodecV2(framecodec.Codec{}),
 			grpc.MaxCallRecvMsgSize(maxAnswer),
 			grpc.MaxCallSendMsgSize(maxRequest),
 		),
 		grpc.WithReadBufferSize(readBuffer),
-		grpc.WithInitialWindowSize(streamWindow),
-		grpc.WithInitialConnWindowSize(connWindow),
 	)
 	if err != nil {
 		return nil, err
@@ -92,6 +118,10 @@ func (c *conns) retain(addrs map[string]bool) {
 	for addr, cc := range c.mu.byAddr {
 		if !addrs[addr] {
 			delete(c.mu.byAddr, addr)
+			if l, ok := c.mu.lanes[addr]; ok {
+				delete(c.mu.lanes, addr)
+				l.close()
+			}
 			_ = cc.Close()
 		}
 	}
@@ -101,10 +131,13 @@ func (c *conns) close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.mu.closed = true
+	for _, l := range c.mu.lanes {
+		l.close()
+	}
 	var errs []error
 	for _, cc := range c.mu.byAddr {
 		errs = append(errs, cc.Close())
 	}
-	c.mu.byAddr = nil
+	c.mu.byAddr, c.mu.lanes = nil, nil
 	return errors.Join(errs...)
 }

@@ -20,7 +20,8 @@
 //
 // # Goroutines
 //
-// One follows the map. For each shard that is watched, two serve one stream, and
-// all watches of the shard share it. Sessions have none, but while a watch looks
+// One follows the map. For each node that commands have gone to, two serve the
+// stream that all sessions' commands share. For each shard that is watched, two serve
+// one stream, and all watches of the shard share it. Sessions have none, but while a watch looks
 // for where its account has gone.
 package client

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/quorumail/quorumail/node/client"
 	"github.com/quorumail/quorumail/proto/imapnum"
@@ -32,7 +33,7 @@ type fakeNode struct {
 		sync.Mutex
 		m       *pb.ClusterMap
 		newMap  chan struct{}
-		propose func(context.Context, *pb.ProposeRequest) (*pb.ProposeResponse, error)
+		propose func(context.Context, *pb.Entry) (*pb.Outcome, error)
 		account func(context.Context, *pb.GetAccountRequest) (*pb.GetAccountResponse, error)
 		list    func(context.Context, *pb.ListMailboxesRequest) (*pb.ListMailboxesResponse, error)
 		open    func(*pb.OpenMailboxRequest, func(*pb.OpenMailboxResponse) error) error
@@ -92,14 +93,48 @@ func (f *fakeNode) NodeStatus(context.Context, *pb.NodeStatusRequest) (*pb.NodeS
 
 var errUnset = status.Error(codes.Unimplemented, "not set by the test")
 
-func (f *fakeNode) Propose(ctx context.Context, req *pb.ProposeRequest) (*pb.ProposeResponse, error) {
-	f.mu.Lock()
-	fn := f.mu.propose
-	f.mu.Unlock()
-	if fn == nil {
-		return nil, errUnset
+func (f *fakeNode) Propose(stream pb.StoreService_ProposeServer) error {
+	var sending sync.Mutex
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for {
+		req, err := stream.Recv()
+		if err != nil {
+			return err
+		}
+		f.mu.Lock()
+		fn := f.mu.propose
+		f.mu.Unlock()
+		if fn == nil {
+			return errUnset
+		}
+		for _, p := range req.GetProposals() {
+			wg.Go(func() {
+				o := outcomeOf(stream.Context(), fn, p)
+				sending.Lock()
+				defer sending.Unlock()
+				_ = stream.Send(&pb.ProposeResponse{Outcomes: []*pb.Outcome{o}}) // nobody may be there
+			})
+		}
 	}
-	return fn(ctx, req)
+}
+
+func outcomeOf(ctx context.Context, fn func(context.Context, *pb.Entry) (*pb.Outcome, error), p *pb.Proposal) *pb.Outcome {
+	var e pb.Entry
+	if err := proto.Unmarshal(p.GetEntry(), &e); err != nil {
+		panic(err)
+	}
+	o, err := fn(ctx, &e)
+	if err != nil {
+		st := status.Convert(err)
+		o = &pb.Outcome{Failure: &pb.Failure{Code: uint32(st.Code()), Message: st.Message()}}
+		for _, d := range st.Details() {
+			o.Failure.Detail = d.(*pb.ErrorDetail)
+		}
+	}
+	o = proto.CloneOf(o)
+	o.Id = p.GetId()
+	return o
 }
 
 func (f *fakeNode) GetAccount(ctx context.Context, req *pb.GetAccountRequest) (*pb.GetAccountResponse, error) {
@@ -239,8 +274,8 @@ func notLeader(leader string) error {
 	return failure(codes.Unavailable, &pb.ErrorDetail{Kind: pb.ErrorDetail_KIND_NOT_LEADER, Leader: leader, Epoch: 1})
 }
 
-func ok(uids ...imapnum.UID) *pb.ProposeResponse {
-	return &pb.ProposeResponse{
+func ok(uids ...imapnum.UID) *pb.Outcome {
+	return &pb.Outcome{
 		AppliedIndex: 7,
 		Result:       &pb.Result{Code: pb.Code_CODE_OK, Uids: &pb.UidSet{Packed: imapnum.SetOf(uids...).Pack()}},
 	}

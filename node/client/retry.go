@@ -23,6 +23,7 @@ const (
 // attempt is one try of a request at one replica.
 type attempt struct {
 	ctx   context.Context
+	addr  string // the replica's node
 	store pb.StoreServiceClient
 	route *pb.Route
 	dog   *watchdog
@@ -161,7 +162,7 @@ func (c *Client) attempt(ctx context.Context, addr string, route *pb.Route, pati
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	a := &attempt{ctx: ctx, store: pb.NewStoreServiceClient(cc), route: route}
+	a := &attempt{ctx: ctx, addr: addr, store: pb.NewStoreServiceClient(cc), route: route}
 	a.dog = newWatchdog(patience, func() bool {
 		if k == lengthy && alive(ctx, cc) {
 			return true

@@ -2,8 +2,11 @@ package client
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
+
+	"google.golang.org/protobuf/proto"
 
 	"github.com/quorumail/quorumail/proto/imapnum"
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
@@ -93,9 +96,17 @@ func (s *Session) propose(ctx context.Context, op string, entry *pb.Entry, reque
 		Time:    time.Now().UnixNano(),
 		Op:      entry.GetOp(),
 	}
+	data, err := proto.Marshal(e)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", op, ErrInvalid, err)
+	}
 	var result *pb.Result
-	err := s.c.do(ctx, s, op, atLeader, func(a *attempt) error {
-		resp, err := a.store.Propose(a.ctx, &pb.ProposeRequest{Route: a.route, Entry: e})
+	err = s.c.do(ctx, s, op, atLeader, func(a *attempt) error {
+		l, err := s.c.conns.lane(a.addr)
+		if err != nil {
+			return callerError{err}
+		}
+		resp, err := l.propose(a.ctx, a.route, data)
 		if err != nil {
 			return err
 		}

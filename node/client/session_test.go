@@ -25,15 +25,15 @@ func TestProposeFollowsTheLeaderWithTheSameRequest(t *testing.T) {
 		seen = append(seen, e)
 		return len(seen)
 	}
-	refuse := func(_ context.Context, req *pb.ProposeRequest) (*pb.ProposeResponse, error) {
-		record(req.GetEntry())
+	refuse := func(_ context.Context, e *pb.Entry) (*pb.Outcome, error) {
+		record(e)
 		return nil, notLeader("c")
 	}
 	nodes[0].do(func() { nodes[0].mu.propose = refuse })
 	nodes[1].do(func() { nodes[1].mu.propose = refuse })
 	nodes[2].do(func() {
-		nodes[2].mu.propose = func(_ context.Context, req *pb.ProposeRequest) (*pb.ProposeResponse, error) {
-			switch record(req.GetEntry()) {
+		nodes[2].mu.propose = func(_ context.Context, e *pb.Entry) (*pb.Outcome, error) {
+			switch record(e) {
 			case 2:
 				return nil, failure(codes.Unavailable, &pb.ErrorDetail{Kind: pb.ErrorDetail_KIND_OVERLOADED})
 			case 3: // the answer is lost
@@ -72,14 +72,14 @@ func TestProposeFollowsTheLeaderWithTheSameRequest(t *testing.T) {
 func TestStoppedLeaderCostsOneAttempt(t *testing.T) {
 	nodes, c := fakeCluster(t, 3, 1)
 	nodes[0].do(func() {
-		nodes[0].mu.propose = func(ctx context.Context, _ *pb.ProposeRequest) (*pb.ProposeResponse, error) {
+		nodes[0].mu.propose = func(ctx context.Context, _ *pb.Entry) (*pb.Outcome, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}
 	})
 	for _, n := range nodes[1:] {
 		n.do(func() {
-			n.mu.propose = func(context.Context, *pb.ProposeRequest) (*pb.ProposeResponse, error) {
+			n.mu.propose = func(context.Context, *pb.Entry) (*pb.Outcome, error) {
 				if n.name == "b" {
 					return nil, notLeader("c")
 				}
@@ -110,11 +110,11 @@ func TestReadsCarryTheToken(t *testing.T) {
 	var levels []*pb.ReadLevel
 	answer := func(f *fakeNode, up bool) {
 		f.do(func() {
-			f.mu.propose = func(context.Context, *pb.ProposeRequest) (*pb.ProposeResponse, error) {
+			f.mu.propose = func(context.Context, *pb.Entry) (*pb.Outcome, error) {
 				if !up {
 					return nil, notLeader("a")
 				}
-				return &pb.ProposeResponse{AppliedIndex: 41, Result: &pb.Result{Code: pb.Code_CODE_OK}}, nil
+				return &pb.Outcome{AppliedIndex: 41, Result: &pb.Result{Code: pb.Code_CODE_OK}}, nil
 			}
 			f.mu.search = func(_ context.Context, req *pb.SearchRequest) (*pb.SearchResponse, error) {
 				mu.Lock()

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/quorumail/quorumail/node/client"
 	"github.com/quorumail/quorumail/proto/imapnum"
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
@@ -162,17 +164,16 @@ func TestMetadataForActors_RFC5464_3_3(t *testing.T) {
 	}
 }
 
-// An entry is for the actor that its route names: what the route was checked for
-// is what is done.
-func TestRouteAndEntryAgreeOnActor(t *testing.T) {
+// An actor is named in one way only.
+func TestProposeForAnActorThatIsNotNormalised(t *testing.T) {
 	b := newBench(t)
-	route := b.route
-	e := &pb.Entry{Version: 1, Account: account, Actor: bob, Op: &pb.Entry_Subscribe{Subscribe: &pb.SubscribeOp{Name: "a", Subscribed: true}}}
-	if _, err := b.store.Propose(t.Context(), &pb.ProposeRequest{Route: route, Entry: e}); kindOf(err) != pb.ErrorDetail_KIND_INVALID {
-		t.Errorf("another actor: %v", err)
+	e := &pb.Entry{Version: 1, Account: account, Actor: "Bob", Op: &pb.Entry_Subscribe{Subscribe: &pb.SubscribeOp{Name: "a", Subscribed: true}}}
+	data, err := proto.Marshal(e)
+	if err != nil {
+		t.Fatal(err)
 	}
-	route.Actor, e.Actor = "Bob", "Bob"
-	if _, err := b.store.Propose(t.Context(), &pb.ProposeRequest{Route: route, Entry: e}); kindOf(err) != pb.ErrorDetail_KIND_INVALID {
+	err = b.propose(&pb.Proposal{Shard: b.route.GetShard(), Epoch: b.route.GetEpoch(), Entry: data})
+	if kindOf(err) != pb.ErrorDetail_KIND_INVALID {
 		t.Errorf("not normalised: %v", err)
 	}
 }

@@ -15,7 +15,9 @@
 //
 // # What bounds a request
 //
-// Responses are sent in batches of bounded size, one at a time: gRPC's flow
+// Commands of a stream go to their replicas' queues without waiting for each other,
+// up to a number; a sender that does not take their outcomes is not read from beyond
+// that. Responses are sent in batches of bounded size, one at a time: gRPC's flow
 // control holds the handler back when the client is slow, and nothing is read
 // ahead. A watch holds at most one merged event for each of its accounts, whatever
 // happens meanwhile. Handlers end as soon as the client is gone.

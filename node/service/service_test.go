@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/quorumail/quorumail/node/client"
 	"github.com/quorumail/quorumail/node/nodetest"
@@ -283,9 +284,15 @@ func TestBadRequestsAreRefused(t *testing.T) {
 		_, err = stream.Recv()
 		return err
 	}
-	propose := func(req *pb.ProposeRequest) error {
-		_, err := b.store.Propose(t.Context(), req)
-		return err
+	propose := func(shard uint32, entry []byte) error {
+		return b.propose(&pb.Proposal{Shard: shard, Epoch: b.route.GetEpoch(), Entry: entry})
+	}
+	encoded := func(e *pb.Entry) []byte {
+		data, err := proto.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
 	}
 	get := func(r *pb.Route, l *pb.ReadLevel) error {
 		_, err := b.store.GetAccount(t.Context(), &pb.GetAccountRequest{Route: r, Level: l})
@@ -304,9 +311,13 @@ func TestBadRequestsAreRefused(t *testing.T) {
 		"epoch to come":      {get(&pb.Route{Account: account, Shard: 99, Epoch: 99}, nil), pb.ErrorDetail_KIND_NOT_READY},
 		"no account":         {get(routeOf(b, "nobody"), nil), pb.ErrorDetail_KIND_NO_ACCOUNT},
 		"index to come":      {get(b.route, &pb.ReadLevel{MinIndex: 1 << 40}), pb.ErrorDetail_KIND_NOT_READY},
-		"empty propose":      {propose(&pb.ProposeRequest{Route: b.route}), pb.ErrorDetail_KIND_INVALID},
-		"no operation":       {propose(&pb.ProposeRequest{Route: b.route, Entry: &pb.Entry{Account: account}}), pb.ErrorDetail_KIND_INVALID},
-		"other account":      {propose(&pb.ProposeRequest{Route: b.route, Entry: &pb.Entry{Account: "bob", Op: noop}}), pb.ErrorDetail_KIND_INVALID},
+		"empty propose":      {propose(b.route.GetShard(), nil), pb.ErrorDetail_KIND_INVALID},
+		"malformed entry":    {propose(b.route.GetShard(), []byte("\xff")), pb.ErrorDetail_KIND_INVALID},
+		"malformed text":     {propose(b.route.GetShard(), append(encoded(&pb.Entry{Op: noop}), "\x12\x01\xff"...)), pb.ErrorDetail_KIND_INVALID},
+		"no operation":       {propose(b.route.GetShard(), encoded(&pb.Entry{Account: account})), pb.ErrorDetail_KIND_INVALID},
+		"no account named":   {propose(b.route.GetShard(), encoded(&pb.Entry{Op: noop})), pb.ErrorDetail_KIND_INVALID},
+		"propose elsewhere":  {propose(elsewhere.GetShard(), encoded(&pb.Entry{Account: account, Op: noop})), pb.ErrorDetail_KIND_WRONG_SHARD},
+		"propose too much":   {propose(b.route.GetShard(), encoded(&pb.Entry{Account: account, Op: noop, Request: &pb.RequestId{Session: make([]byte, 5<<20)}})), pb.ErrorDetail_KIND_INVALID},
 		"set that is none":   {fetch(&pb.FetchRequest{MailboxId: b.inbox, Uids: &pb.UidSet{Packed: []uint32{0, 1, 2}}}), pb.ErrorDetail_KIND_INVALID},
 		"unknown body":       {fetch(&pb.FetchRequest{MailboxId: b.inbox, Body: 77}), pb.ErrorDetail_KIND_INVALID},
 		"no mailbox":         {fetch(&pb.FetchRequest{MailboxId: 1 << 60, Uids: pack(imapnum.SetOf(1))}), pb.ErrorDetail_KIND_NO_MAILBOX},

@@ -103,26 +103,6 @@ type storeServer struct {
 	searches  chan struct{} // has an element for each search that runs
 }
 
-// Propose implements StoreService.
-func (s *storeServer) Propose(ctx context.Context, req *pb.ProposeRequest) (*pb.ProposeResponse, error) {
-	sh, err := s.route(req.GetRoute())
-	if err != nil {
-		return nil, err
-	}
-	e := req.GetEntry()
-	if e.GetOp() == nil || e.GetAccount() != req.GetRoute().GetAccount() || e.GetActor() != req.GetRoute().GetActor() {
-		return nil, invalid("entry without operation, or of another account or actor than its route")
-	}
-	if why := s.host.ReadOnly(); why != "" {
-		return nil, failure(codes.Unavailable, &pb.ErrorDetail{Kind: pb.ErrorDetail_KIND_READ_ONLY}, why)
-	}
-	res, index, err := sh.Replica.Propose(ctx, e)
-	if err != nil {
-		return nil, replicaError(sh.Replica, err)
-	}
-	return &pb.ProposeResponse{Result: res, AppliedIndex: index}, nil
-}
-
 // route finds the shard that a request is for, or says where else to go.
 func (s *storeServer) route(r *pb.Route) (*Shard, error) {
 	if name, err := imapnum.AccountName(r.GetAccount()); err != nil || name != r.GetAccount() {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -46,9 +47,10 @@ type proposer struct {
 // proposal is one command. data is an encoded pb.Entry, or, if raw, all of a log
 // entry.
 type proposal struct {
-	data []byte
-	raw  bool
-	done chan outcome // has room for the one outcome
+	data     []byte
+	raw      bool
+	done     func(outcome) // called once; must not wait
+	answered atomic.Bool
 }
 
 type outcome struct {
@@ -78,18 +80,16 @@ func newProposer(l Limits, r *raft.Raft, leader func() string) *proposer {
 
 // propose waits for the outcome of a command.
 func (p *proposer) propose(ctx context.Context, data []byte, raw bool) (any, uint64, error) {
-	if len(data) > p.limits.MaxEntry {
-		return nil, 0, fmt.Errorf("%w: %d octets, at most %d", ErrTooLarge, len(data), p.limits.MaxEntry)
-	}
 	if err := ctx.Err(); err != nil {
 		return nil, 0, err
 	}
-	pr := &proposal{data: data, raw: raw, done: make(chan outcome, 1)}
+	done := make(chan outcome, 1)
+	pr := &proposal{data: data, raw: raw, done: func(o outcome) { done <- o }}
 	if err := p.enqueue(pr); err != nil {
 		return nil, 0, err
 	}
 	select {
-	case o := <-pr.done:
+	case o := <-done:
 		return o.result, o.index, o.err
 	case <-ctx.Done():
 		if p.withdraw(pr) {
@@ -100,6 +100,9 @@ func (p *proposer) propose(ctx context.Context, data []byte, raw bool) (any, uin
 }
 
 func (p *proposer) enqueue(pr *proposal) error {
+	if len(pr.data) > p.limits.MaxEntry {
+		return fmt.Errorf("%w: %d octets, at most %d", ErrTooLarge, len(pr.data), p.limits.MaxEntry)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
@@ -225,9 +228,8 @@ func (p *proposer) settle() {
 
 // finish answers a proposal; a second answer is dropped.
 func (pr *proposal) finish(o outcome) {
-	select {
-	case pr.done <- o:
-	default:
+	if !pr.answered.Swap(true) {
+		pr.done(o)
 	}
 }
 
@@ -324,14 +326,33 @@ func (r *Replica) Propose(ctx context.Context, e *pb.Entry) (*pb.Result, uint64,
 		return nil, 0, fmt.Errorf("encode entry: %w", err)
 	}
 	result, index, err := r.proposer.propose(ctx, data, false)
-	if err != nil {
-		return nil, 0, err
+	return asResult(outcome{result, index, err})
+}
+
+// asResult is the outcome of a command that was not raw.
+func asResult(o outcome) (*pb.Result, uint64, error) {
+	if o.err != nil {
+		return nil, 0, o.err
 	}
-	res, ok := result.(*pb.Result)
+	res, ok := o.result.(*pb.Result)
 	if !ok {
-		return nil, 0, fmt.Errorf("%w: state machine answered with %T", ErrUncertain, result)
+		return nil, 0, fmt.Errorf("%w: state machine answered with %T", ErrUncertain, o.result)
 	}
-	return res, index, nil
+	return res, o.index, nil
+}
+
+// Submit does the same as Propose with an encoded pb.Entry, but does not wait: done
+// is called once, with what Propose would return, maybe before Submit returns. It
+// must not wait either. The octets must be those of an entry, or others that are
+// proposed together with it get no result; they must not be changed any more.
+func (r *Replica) Submit(entry []byte, done func(*pb.Result, uint64, error)) {
+	err := r.checkLeader()
+	if err == nil {
+		err = r.proposer.enqueue(&proposal{data: entry, done: func(o outcome) { done(asResult(o)) }})
+	}
+	if err != nil {
+		done(nil, 0, err)
+	}
 }
 
 // ProposeRaw has data replicated as one log entry, and returns what the state

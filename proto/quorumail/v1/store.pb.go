@@ -159,7 +159,7 @@ func (x FetchRequest_Body) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use FetchRequest_Body.Descriptor instead.
 func (FetchRequest_Body) EnumDescriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{18, 0}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{21, 0}
 }
 
 type SortKey_Field int32
@@ -229,7 +229,7 @@ func (x SortKey_Field) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SortKey_Field.Descriptor instead.
 func (SortKey_Field) EnumDescriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{27, 0}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{30, 0}
 }
 
 // RFC 5256, 3.
@@ -279,7 +279,7 @@ func (x ThreadRequest_Algorithm) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ThreadRequest_Algorithm.Descriptor instead.
 func (ThreadRequest_Algorithm) EnumDescriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{29, 0}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{32, 0}
 }
 
 // Where a request is meant to go: the sender's belief, checked by the node.
@@ -474,8 +474,7 @@ func (x *ErrorDetail) GetEpoch() uint64 {
 
 type ProposeRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Route         *Route                 `protobuf:"bytes,1,opt,name=route,proto3" json:"route,omitempty"`
-	Entry         *Entry                 `protobuf:"bytes,2,opt,name=entry,proto3" json:"entry,omitempty"`
+	Proposals     []*Proposal            `protobuf:"bytes,1,rep,name=proposals,proto3" json:"proposals,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -510,14 +509,79 @@ func (*ProposeRequest) Descriptor() ([]byte, []int) {
 	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{3}
 }
 
-func (x *ProposeRequest) GetRoute() *Route {
+func (x *ProposeRequest) GetProposals() []*Proposal {
 	if x != nil {
-		return x.Route
+		return x.Proposals
 	}
 	return nil
 }
 
-func (x *ProposeRequest) GetEntry() *Entry {
+// A command and where it is meant to go, as in Route. Its account and actor are
+// those of the entry.
+type Proposal struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Chosen by the sender, once a stream.
+	Id    uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Shard uint32 `protobuf:"varint,2,opt,name=shard,proto3" json:"shard,omitempty"`
+	Epoch uint64 `protobuf:"varint,3,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// An encoded Entry. These octets go into the log.
+	Entry         []byte `protobuf:"bytes,4,opt,name=entry,proto3" json:"entry,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Proposal) Reset() {
+	*x = Proposal{}
+	mi := &file_quorumail_v1_store_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Proposal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Proposal) ProtoMessage() {}
+
+func (x *Proposal) ProtoReflect() protoreflect.Message {
+	mi := &file_quorumail_v1_store_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Proposal.ProtoReflect.Descriptor instead.
+func (*Proposal) Descriptor() ([]byte, []int) {
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Proposal) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *Proposal) GetShard() uint32 {
+	if x != nil {
+		return x.Shard
+	}
+	return 0
+}
+
+func (x *Proposal) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *Proposal) GetEntry() []byte {
 	if x != nil {
 		return x.Entry
 	}
@@ -525,17 +589,15 @@ func (x *ProposeRequest) GetEntry() *Entry {
 }
 
 type ProposeResponse struct {
-	state  protoimpl.MessageState `protogen:"open.v1"`
-	Result *Result                `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
-	// Reads at or above this index see the command.
-	AppliedIndex  uint64 `protobuf:"varint,2,opt,name=applied_index,json=appliedIndex,proto3" json:"applied_index,omitempty"`
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Outcomes      []*Outcome             `protobuf:"bytes,1,rep,name=outcomes,proto3" json:"outcomes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ProposeResponse) Reset() {
 	*x = ProposeResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[4]
+	mi := &file_quorumail_v1_store_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -547,7 +609,7 @@ func (x *ProposeResponse) String() string {
 func (*ProposeResponse) ProtoMessage() {}
 
 func (x *ProposeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[4]
+	mi := &file_quorumail_v1_store_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -560,21 +622,148 @@ func (x *ProposeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProposeResponse.ProtoReflect.Descriptor instead.
 func (*ProposeResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{4}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{5}
 }
 
-func (x *ProposeResponse) GetResult() *Result {
+func (x *ProposeResponse) GetOutcomes() []*Outcome {
+	if x != nil {
+		return x.Outcomes
+	}
+	return nil
+}
+
+// What has become of a command.
+type Outcome struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the proposal.
+	Id     uint64  `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Result *Result `protobuf:"bytes,2,opt,name=result,proto3" json:"result,omitempty"`
+	// Reads at or above this index see the command.
+	AppliedIndex uint64 `protobuf:"varint,3,opt,name=applied_index,json=appliedIndex,proto3" json:"applied_index,omitempty"`
+	// Why there is no result.
+	Failure       *Failure `protobuf:"bytes,4,opt,name=failure,proto3" json:"failure,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Outcome) Reset() {
+	*x = Outcome{}
+	mi := &file_quorumail_v1_store_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Outcome) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Outcome) ProtoMessage() {}
+
+func (x *Outcome) ProtoReflect() protoreflect.Message {
+	mi := &file_quorumail_v1_store_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Outcome.ProtoReflect.Descriptor instead.
+func (*Outcome) Descriptor() ([]byte, []int) {
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Outcome) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *Outcome) GetResult() *Result {
 	if x != nil {
 		return x.Result
 	}
 	return nil
 }
 
-func (x *ProposeResponse) GetAppliedIndex() uint64 {
+func (x *Outcome) GetAppliedIndex() uint64 {
 	if x != nil {
 		return x.AppliedIndex
 	}
 	return 0
+}
+
+func (x *Outcome) GetFailure() *Failure {
+	if x != nil {
+		return x.Failure
+	}
+	return nil
+}
+
+// What would be the status of an RPC of its own.
+type Failure struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A code of gRPC, never 0.
+	Code          uint32       `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"`
+	Message       string       `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	Detail        *ErrorDetail `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Failure) Reset() {
+	*x = Failure{}
+	mi := &file_quorumail_v1_store_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Failure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Failure) ProtoMessage() {}
+
+func (x *Failure) ProtoReflect() protoreflect.Message {
+	mi := &file_quorumail_v1_store_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Failure.ProtoReflect.Descriptor instead.
+func (*Failure) Descriptor() ([]byte, []int) {
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Failure) GetCode() uint32 {
+	if x != nil {
+		return x.Code
+	}
+	return 0
+}
+
+func (x *Failure) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *Failure) GetDetail() *ErrorDetail {
+	if x != nil {
+		return x.Detail
+	}
+	return nil
 }
 
 type GetAccountRequest struct {
@@ -587,7 +776,7 @@ type GetAccountRequest struct {
 
 func (x *GetAccountRequest) Reset() {
 	*x = GetAccountRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[5]
+	mi := &file_quorumail_v1_store_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -599,7 +788,7 @@ func (x *GetAccountRequest) String() string {
 func (*GetAccountRequest) ProtoMessage() {}
 
 func (x *GetAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[5]
+	mi := &file_quorumail_v1_store_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -612,7 +801,7 @@ func (x *GetAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAccountRequest.ProtoReflect.Descriptor instead.
 func (*GetAccountRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{5}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetAccountRequest) GetRoute() *Route {
@@ -642,7 +831,7 @@ type GetAccountResponse struct {
 
 func (x *GetAccountResponse) Reset() {
 	*x = GetAccountResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[6]
+	mi := &file_quorumail_v1_store_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -654,7 +843,7 @@ func (x *GetAccountResponse) String() string {
 func (*GetAccountResponse) ProtoMessage() {}
 
 func (x *GetAccountResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[6]
+	mi := &file_quorumail_v1_store_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -667,7 +856,7 @@ func (x *GetAccountResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAccountResponse.ProtoReflect.Descriptor instead.
 func (*GetAccountResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{6}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetAccountResponse) GetAppliedIndex() uint64 {
@@ -708,7 +897,7 @@ type ListMailboxesRequest struct {
 
 func (x *ListMailboxesRequest) Reset() {
 	*x = ListMailboxesRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[7]
+	mi := &file_quorumail_v1_store_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -720,7 +909,7 @@ func (x *ListMailboxesRequest) String() string {
 func (*ListMailboxesRequest) ProtoMessage() {}
 
 func (x *ListMailboxesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[7]
+	mi := &file_quorumail_v1_store_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -733,7 +922,7 @@ func (x *ListMailboxesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMailboxesRequest.ProtoReflect.Descriptor instead.
 func (*ListMailboxesRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{7}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListMailboxesRequest) GetRoute() *Route {
@@ -769,7 +958,7 @@ type ListMailboxesResponse struct {
 
 func (x *ListMailboxesResponse) Reset() {
 	*x = ListMailboxesResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[8]
+	mi := &file_quorumail_v1_store_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -781,7 +970,7 @@ func (x *ListMailboxesResponse) String() string {
 func (*ListMailboxesResponse) ProtoMessage() {}
 
 func (x *ListMailboxesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[8]
+	mi := &file_quorumail_v1_store_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -794,7 +983,7 @@ func (x *ListMailboxesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMailboxesResponse.ProtoReflect.Descriptor instead.
 func (*ListMailboxesResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{8}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListMailboxesResponse) GetAppliedIndex() uint64 {
@@ -843,7 +1032,7 @@ type GetAclRequest struct {
 
 func (x *GetAclRequest) Reset() {
 	*x = GetAclRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[9]
+	mi := &file_quorumail_v1_store_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -855,7 +1044,7 @@ func (x *GetAclRequest) String() string {
 func (*GetAclRequest) ProtoMessage() {}
 
 func (x *GetAclRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[9]
+	mi := &file_quorumail_v1_store_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -868,7 +1057,7 @@ func (x *GetAclRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAclRequest.ProtoReflect.Descriptor instead.
 func (*GetAclRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{9}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetAclRequest) GetRoute() *Route {
@@ -905,7 +1094,7 @@ type GetAclResponse struct {
 
 func (x *GetAclResponse) Reset() {
 	*x = GetAclResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[10]
+	mi := &file_quorumail_v1_store_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -917,7 +1106,7 @@ func (x *GetAclResponse) String() string {
 func (*GetAclResponse) ProtoMessage() {}
 
 func (x *GetAclResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[10]
+	mi := &file_quorumail_v1_store_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -930,7 +1119,7 @@ func (x *GetAclResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAclResponse.ProtoReflect.Descriptor instead.
 func (*GetAclResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{10}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetAclResponse) GetAppliedIndex() uint64 {
@@ -969,7 +1158,7 @@ type OpenMailboxRequest struct {
 
 func (x *OpenMailboxRequest) Reset() {
 	*x = OpenMailboxRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[11]
+	mi := &file_quorumail_v1_store_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -981,7 +1170,7 @@ func (x *OpenMailboxRequest) String() string {
 func (*OpenMailboxRequest) ProtoMessage() {}
 
 func (x *OpenMailboxRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[11]
+	mi := &file_quorumail_v1_store_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -994,7 +1183,7 @@ func (x *OpenMailboxRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenMailboxRequest.ProtoReflect.Descriptor instead.
 func (*OpenMailboxRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{11}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *OpenMailboxRequest) GetRoute() *Route {
@@ -1049,7 +1238,7 @@ type Since struct {
 
 func (x *Since) Reset() {
 	*x = Since{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[12]
+	mi := &file_quorumail_v1_store_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1061,7 +1250,7 @@ func (x *Since) String() string {
 func (*Since) ProtoMessage() {}
 
 func (x *Since) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[12]
+	mi := &file_quorumail_v1_store_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1074,7 +1263,7 @@ func (x *Since) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Since.ProtoReflect.Descriptor instead.
 func (*Since) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{12}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Since) GetModSeq() uint64 {
@@ -1115,7 +1304,7 @@ type OpenMailboxResponse struct {
 
 func (x *OpenMailboxResponse) Reset() {
 	*x = OpenMailboxResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[13]
+	mi := &file_quorumail_v1_store_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1127,7 +1316,7 @@ func (x *OpenMailboxResponse) String() string {
 func (*OpenMailboxResponse) ProtoMessage() {}
 
 func (x *OpenMailboxResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[13]
+	mi := &file_quorumail_v1_store_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1140,7 +1329,7 @@ func (x *OpenMailboxResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenMailboxResponse.ProtoReflect.Descriptor instead.
 func (*OpenMailboxResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{13}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *OpenMailboxResponse) GetOpened() *OpenedMailbox {
@@ -1170,7 +1359,7 @@ type OpenedMailbox struct {
 
 func (x *OpenedMailbox) Reset() {
 	*x = OpenedMailbox{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[14]
+	mi := &file_quorumail_v1_store_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1182,7 +1371,7 @@ func (x *OpenedMailbox) String() string {
 func (*OpenedMailbox) ProtoMessage() {}
 
 func (x *OpenedMailbox) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[14]
+	mi := &file_quorumail_v1_store_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1195,7 +1384,7 @@ func (x *OpenedMailbox) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenedMailbox.ProtoReflect.Descriptor instead.
 func (*OpenedMailbox) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{14}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *OpenedMailbox) GetAppliedIndex() uint64 {
@@ -1238,7 +1427,7 @@ type ChangesRequest struct {
 
 func (x *ChangesRequest) Reset() {
 	*x = ChangesRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[15]
+	mi := &file_quorumail_v1_store_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1250,7 +1439,7 @@ func (x *ChangesRequest) String() string {
 func (*ChangesRequest) ProtoMessage() {}
 
 func (x *ChangesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[15]
+	mi := &file_quorumail_v1_store_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1263,7 +1452,7 @@ func (x *ChangesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangesRequest.ProtoReflect.Descriptor instead.
 func (*ChangesRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{15}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ChangesRequest) GetRoute() *Route {
@@ -1307,7 +1496,7 @@ type ChangesResponse struct {
 
 func (x *ChangesResponse) Reset() {
 	*x = ChangesResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[16]
+	mi := &file_quorumail_v1_store_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1319,7 +1508,7 @@ func (x *ChangesResponse) String() string {
 func (*ChangesResponse) ProtoMessage() {}
 
 func (x *ChangesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[16]
+	mi := &file_quorumail_v1_store_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1332,7 +1521,7 @@ func (x *ChangesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangesResponse.ProtoReflect.Descriptor instead.
 func (*ChangesResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{16}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ChangesResponse) GetAppliedIndex() uint64 {
@@ -1369,7 +1558,7 @@ type ChangeBatch struct {
 
 func (x *ChangeBatch) Reset() {
 	*x = ChangeBatch{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[17]
+	mi := &file_quorumail_v1_store_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1381,7 +1570,7 @@ func (x *ChangeBatch) String() string {
 func (*ChangeBatch) ProtoMessage() {}
 
 func (x *ChangeBatch) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[17]
+	mi := &file_quorumail_v1_store_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1394,7 +1583,7 @@ func (x *ChangeBatch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeBatch.ProtoReflect.Descriptor instead.
 func (*ChangeBatch) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{17}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ChangeBatch) GetChanged() []*MessageState {
@@ -1442,7 +1631,7 @@ type FetchRequest struct {
 
 func (x *FetchRequest) Reset() {
 	*x = FetchRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[18]
+	mi := &file_quorumail_v1_store_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1454,7 +1643,7 @@ func (x *FetchRequest) String() string {
 func (*FetchRequest) ProtoMessage() {}
 
 func (x *FetchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[18]
+	mi := &file_quorumail_v1_store_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1467,7 +1656,7 @@ func (x *FetchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchRequest.ProtoReflect.Descriptor instead.
 func (*FetchRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{18}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *FetchRequest) GetRoute() *Route {
@@ -1588,7 +1777,7 @@ type FetchResponse struct {
 
 func (x *FetchResponse) Reset() {
 	*x = FetchResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[19]
+	mi := &file_quorumail_v1_store_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1600,7 +1789,7 @@ func (x *FetchResponse) String() string {
 func (*FetchResponse) ProtoMessage() {}
 
 func (x *FetchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[19]
+	mi := &file_quorumail_v1_store_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1613,7 +1802,7 @@ func (x *FetchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchResponse.ProtoReflect.Descriptor instead.
 func (*FetchResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{19}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *FetchResponse) GetAppliedIndex() uint64 {
@@ -1679,7 +1868,7 @@ type FetchedMessage struct {
 
 func (x *FetchedMessage) Reset() {
 	*x = FetchedMessage{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[20]
+	mi := &file_quorumail_v1_store_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1691,7 +1880,7 @@ func (x *FetchedMessage) String() string {
 func (*FetchedMessage) ProtoMessage() {}
 
 func (x *FetchedMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[20]
+	mi := &file_quorumail_v1_store_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1704,7 +1893,7 @@ func (x *FetchedMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchedMessage.ProtoReflect.Descriptor instead.
 func (*FetchedMessage) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{20}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *FetchedMessage) GetState() *MessageState {
@@ -1803,7 +1992,7 @@ type GetFlagsRequest struct {
 
 func (x *GetFlagsRequest) Reset() {
 	*x = GetFlagsRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[21]
+	mi := &file_quorumail_v1_store_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1815,7 +2004,7 @@ func (x *GetFlagsRequest) String() string {
 func (*GetFlagsRequest) ProtoMessage() {}
 
 func (x *GetFlagsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[21]
+	mi := &file_quorumail_v1_store_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1828,7 +2017,7 @@ func (x *GetFlagsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetFlagsRequest.ProtoReflect.Descriptor instead.
 func (*GetFlagsRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{21}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *GetFlagsRequest) GetRoute() *Route {
@@ -1875,7 +2064,7 @@ type GetFlagsResponse struct {
 
 func (x *GetFlagsResponse) Reset() {
 	*x = GetFlagsResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[22]
+	mi := &file_quorumail_v1_store_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1887,7 +2076,7 @@ func (x *GetFlagsResponse) String() string {
 func (*GetFlagsResponse) ProtoMessage() {}
 
 func (x *GetFlagsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[22]
+	mi := &file_quorumail_v1_store_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1900,7 +2089,7 @@ func (x *GetFlagsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetFlagsResponse.ProtoReflect.Descriptor instead.
 func (*GetFlagsResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{22}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *GetFlagsResponse) GetAppliedIndex() uint64 {
@@ -1953,7 +2142,7 @@ type FlaggedSet struct {
 
 func (x *FlaggedSet) Reset() {
 	*x = FlaggedSet{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[23]
+	mi := &file_quorumail_v1_store_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1965,7 +2154,7 @@ func (x *FlaggedSet) String() string {
 func (*FlaggedSet) ProtoMessage() {}
 
 func (x *FlaggedSet) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[23]
+	mi := &file_quorumail_v1_store_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1978,7 +2167,7 @@ func (x *FlaggedSet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FlaggedSet.ProtoReflect.Descriptor instead.
 func (*FlaggedSet) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{23}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *FlaggedSet) GetFlag() isFlaggedSet_Flag {
@@ -2048,7 +2237,7 @@ type SearchRequest struct {
 
 func (x *SearchRequest) Reset() {
 	*x = SearchRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[24]
+	mi := &file_quorumail_v1_store_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2060,7 +2249,7 @@ func (x *SearchRequest) String() string {
 func (*SearchRequest) ProtoMessage() {}
 
 func (x *SearchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[24]
+	mi := &file_quorumail_v1_store_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2073,7 +2262,7 @@ func (x *SearchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchRequest.ProtoReflect.Descriptor instead.
 func (*SearchRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{24}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *SearchRequest) GetRoute() *Route {
@@ -2134,7 +2323,7 @@ type SearchPart struct {
 
 func (x *SearchPart) Reset() {
 	*x = SearchPart{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[25]
+	mi := &file_quorumail_v1_store_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2146,7 +2335,7 @@ func (x *SearchPart) String() string {
 func (*SearchPart) ProtoMessage() {}
 
 func (x *SearchPart) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[25]
+	mi := &file_quorumail_v1_store_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2159,7 +2348,7 @@ func (x *SearchPart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchPart.ProtoReflect.Descriptor instead.
 func (*SearchPart) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{25}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SearchPart) GetFirst() uint64 {
@@ -2202,7 +2391,7 @@ type SortRequest struct {
 
 func (x *SortRequest) Reset() {
 	*x = SortRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[26]
+	mi := &file_quorumail_v1_store_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2214,7 +2403,7 @@ func (x *SortRequest) String() string {
 func (*SortRequest) ProtoMessage() {}
 
 func (x *SortRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[26]
+	mi := &file_quorumail_v1_store_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2227,7 +2416,7 @@ func (x *SortRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SortRequest.ProtoReflect.Descriptor instead.
 func (*SortRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{26}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SortRequest) GetSearch() *SearchRequest {
@@ -2255,7 +2444,7 @@ type SortKey struct {
 
 func (x *SortKey) Reset() {
 	*x = SortKey{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[27]
+	mi := &file_quorumail_v1_store_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2267,7 +2456,7 @@ func (x *SortKey) String() string {
 func (*SortKey) ProtoMessage() {}
 
 func (x *SortKey) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[27]
+	mi := &file_quorumail_v1_store_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2280,7 +2469,7 @@ func (x *SortKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SortKey.ProtoReflect.Descriptor instead.
 func (*SortKey) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{27}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *SortKey) GetField() SortKey_Field {
@@ -2315,7 +2504,7 @@ type SortResponse struct {
 
 func (x *SortResponse) Reset() {
 	*x = SortResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[28]
+	mi := &file_quorumail_v1_store_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2327,7 +2516,7 @@ func (x *SortResponse) String() string {
 func (*SortResponse) ProtoMessage() {}
 
 func (x *SortResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[28]
+	mi := &file_quorumail_v1_store_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2340,7 +2529,7 @@ func (x *SortResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SortResponse.ProtoReflect.Descriptor instead.
 func (*SortResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{28}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *SortResponse) GetAppliedIndex() uint64 {
@@ -2402,7 +2591,7 @@ type ThreadRequest struct {
 
 func (x *ThreadRequest) Reset() {
 	*x = ThreadRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[29]
+	mi := &file_quorumail_v1_store_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2414,7 +2603,7 @@ func (x *ThreadRequest) String() string {
 func (*ThreadRequest) ProtoMessage() {}
 
 func (x *ThreadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[29]
+	mi := &file_quorumail_v1_store_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2427,7 +2616,7 @@ func (x *ThreadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ThreadRequest.ProtoReflect.Descriptor instead.
 func (*ThreadRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{29}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ThreadRequest) GetSearch() *SearchRequest {
@@ -2461,7 +2650,7 @@ type ThreadResponse struct {
 
 func (x *ThreadResponse) Reset() {
 	*x = ThreadResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[30]
+	mi := &file_quorumail_v1_store_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2473,7 +2662,7 @@ func (x *ThreadResponse) String() string {
 func (*ThreadResponse) ProtoMessage() {}
 
 func (x *ThreadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[30]
+	mi := &file_quorumail_v1_store_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2486,7 +2675,7 @@ func (x *ThreadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ThreadResponse.ProtoReflect.Descriptor instead.
 func (*ThreadResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{30}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ThreadResponse) GetAppliedIndex() uint64 {
@@ -2550,7 +2739,7 @@ type SearchKey struct {
 
 func (x *SearchKey) Reset() {
 	*x = SearchKey{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[31]
+	mi := &file_quorumail_v1_store_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2562,7 +2751,7 @@ func (x *SearchKey) String() string {
 func (*SearchKey) ProtoMessage() {}
 
 func (x *SearchKey) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[31]
+	mi := &file_quorumail_v1_store_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2575,7 +2764,7 @@ func (x *SearchKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchKey.ProtoReflect.Descriptor instead.
 func (*SearchKey) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{31}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *SearchKey) GetKey() isSearchKey_Key {
@@ -2887,7 +3076,7 @@ type SearchKeyList struct {
 
 func (x *SearchKeyList) Reset() {
 	*x = SearchKeyList{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[32]
+	mi := &file_quorumail_v1_store_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2899,7 +3088,7 @@ func (x *SearchKeyList) String() string {
 func (*SearchKeyList) ProtoMessage() {}
 
 func (x *SearchKeyList) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[32]
+	mi := &file_quorumail_v1_store_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2912,7 +3101,7 @@ func (x *SearchKeyList) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchKeyList.ProtoReflect.Descriptor instead.
 func (*SearchKeyList) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{32}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *SearchKeyList) GetKeys() []*SearchKey {
@@ -2933,7 +3122,7 @@ type HeaderKey struct {
 
 func (x *HeaderKey) Reset() {
 	*x = HeaderKey{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[33]
+	mi := &file_quorumail_v1_store_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2945,7 +3134,7 @@ func (x *HeaderKey) String() string {
 func (*HeaderKey) ProtoMessage() {}
 
 func (x *HeaderKey) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[33]
+	mi := &file_quorumail_v1_store_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2958,7 +3147,7 @@ func (x *HeaderKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HeaderKey.ProtoReflect.Descriptor instead.
 func (*HeaderKey) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{33}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *HeaderKey) GetName() string {
@@ -2987,7 +3176,7 @@ type DateKey struct {
 
 func (x *DateKey) Reset() {
 	*x = DateKey{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[34]
+	mi := &file_quorumail_v1_store_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2999,7 +3188,7 @@ func (x *DateKey) String() string {
 func (*DateKey) ProtoMessage() {}
 
 func (x *DateKey) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[34]
+	mi := &file_quorumail_v1_store_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3012,7 +3201,7 @@ func (x *DateKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DateKey.ProtoReflect.Descriptor instead.
 func (*DateKey) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{34}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *DateKey) GetFromDay() int64 {
@@ -3047,7 +3236,7 @@ type SearchResponse struct {
 
 func (x *SearchResponse) Reset() {
 	*x = SearchResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[35]
+	mi := &file_quorumail_v1_store_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3059,7 +3248,7 @@ func (x *SearchResponse) String() string {
 func (*SearchResponse) ProtoMessage() {}
 
 func (x *SearchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[35]
+	mi := &file_quorumail_v1_store_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3072,7 +3261,7 @@ func (x *SearchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchResponse.ProtoReflect.Descriptor instead.
 func (*SearchResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{35}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *SearchResponse) GetAppliedIndex() uint64 {
@@ -3149,7 +3338,7 @@ type GetMetadataRequest struct {
 
 func (x *GetMetadataRequest) Reset() {
 	*x = GetMetadataRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[36]
+	mi := &file_quorumail_v1_store_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3161,7 +3350,7 @@ func (x *GetMetadataRequest) String() string {
 func (*GetMetadataRequest) ProtoMessage() {}
 
 func (x *GetMetadataRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[36]
+	mi := &file_quorumail_v1_store_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3174,7 +3363,7 @@ func (x *GetMetadataRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMetadataRequest.ProtoReflect.Descriptor instead.
 func (*GetMetadataRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{36}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *GetMetadataRequest) GetRoute() *Route {
@@ -3255,7 +3444,7 @@ type GetMetadataResponse struct {
 
 func (x *GetMetadataResponse) Reset() {
 	*x = GetMetadataResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[37]
+	mi := &file_quorumail_v1_store_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3267,7 +3456,7 @@ func (x *GetMetadataResponse) String() string {
 func (*GetMetadataResponse) ProtoMessage() {}
 
 func (x *GetMetadataResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[37]
+	mi := &file_quorumail_v1_store_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3280,7 +3469,7 @@ func (x *GetMetadataResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetMetadataResponse.ProtoReflect.Descriptor instead.
 func (*GetMetadataResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{37}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *GetMetadataResponse) GetAppliedIndex() uint64 {
@@ -3325,7 +3514,7 @@ type MailboxMetadata struct {
 
 func (x *MailboxMetadata) Reset() {
 	*x = MailboxMetadata{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[38]
+	mi := &file_quorumail_v1_store_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3337,7 +3526,7 @@ func (x *MailboxMetadata) String() string {
 func (*MailboxMetadata) ProtoMessage() {}
 
 func (x *MailboxMetadata) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[38]
+	mi := &file_quorumail_v1_store_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3350,7 +3539,7 @@ func (x *MailboxMetadata) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MailboxMetadata.ProtoReflect.Descriptor instead.
 func (*MailboxMetadata) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{38}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *MailboxMetadata) GetMailboxId() uint64 {
@@ -3395,7 +3584,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[39]
+	mi := &file_quorumail_v1_store_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3407,7 +3596,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[39]
+	mi := &file_quorumail_v1_store_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3420,7 +3609,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{39}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *WatchRequest) GetWatchId() uint64 {
@@ -3472,7 +3661,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[40]
+	mi := &file_quorumail_v1_store_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3484,7 +3673,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[40]
+	mi := &file_quorumail_v1_store_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3497,7 +3686,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{40}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *WatchResponse) GetWatchId() uint64 {
@@ -3560,7 +3749,7 @@ type MarkShardRequest struct {
 
 func (x *MarkShardRequest) Reset() {
 	*x = MarkShardRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[41]
+	mi := &file_quorumail_v1_store_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3572,7 +3761,7 @@ func (x *MarkShardRequest) String() string {
 func (*MarkShardRequest) ProtoMessage() {}
 
 func (x *MarkShardRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[41]
+	mi := &file_quorumail_v1_store_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3585,7 +3774,7 @@ func (x *MarkShardRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkShardRequest.ProtoReflect.Descriptor instead.
 func (*MarkShardRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{41}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *MarkShardRequest) GetShard() uint32 {
@@ -3612,7 +3801,7 @@ type MarkShardResponse struct {
 
 func (x *MarkShardResponse) Reset() {
 	*x = MarkShardResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[42]
+	mi := &file_quorumail_v1_store_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3624,7 +3813,7 @@ func (x *MarkShardResponse) String() string {
 func (*MarkShardResponse) ProtoMessage() {}
 
 func (x *MarkShardResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[42]
+	mi := &file_quorumail_v1_store_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3637,7 +3826,7 @@ func (x *MarkShardResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MarkShardResponse.ProtoReflect.Descriptor instead.
 func (*MarkShardResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{42}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *MarkShardResponse) GetIndex() uint64 {
@@ -3659,7 +3848,7 @@ type VerifyShardRequest struct {
 
 func (x *VerifyShardRequest) Reset() {
 	*x = VerifyShardRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[43]
+	mi := &file_quorumail_v1_store_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3671,7 +3860,7 @@ func (x *VerifyShardRequest) String() string {
 func (*VerifyShardRequest) ProtoMessage() {}
 
 func (x *VerifyShardRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[43]
+	mi := &file_quorumail_v1_store_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3684,7 +3873,7 @@ func (x *VerifyShardRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyShardRequest.ProtoReflect.Descriptor instead.
 func (*VerifyShardRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{43}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *VerifyShardRequest) GetShard() uint32 {
@@ -3719,7 +3908,7 @@ type VerifyShardResponse struct {
 
 func (x *VerifyShardResponse) Reset() {
 	*x = VerifyShardResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[44]
+	mi := &file_quorumail_v1_store_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3731,7 +3920,7 @@ func (x *VerifyShardResponse) String() string {
 func (*VerifyShardResponse) ProtoMessage() {}
 
 func (x *VerifyShardResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[44]
+	mi := &file_quorumail_v1_store_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3744,7 +3933,7 @@ func (x *VerifyShardResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyShardResponse.ProtoReflect.Descriptor instead.
 func (*VerifyShardResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{44}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *VerifyShardResponse) GetAccounts() []*AccountDigest {
@@ -3775,7 +3964,7 @@ type AccountDigest struct {
 
 func (x *AccountDigest) Reset() {
 	*x = AccountDigest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[45]
+	mi := &file_quorumail_v1_store_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3787,7 +3976,7 @@ func (x *AccountDigest) String() string {
 func (*AccountDigest) ProtoMessage() {}
 
 func (x *AccountDigest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[45]
+	mi := &file_quorumail_v1_store_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3800,7 +3989,7 @@ func (x *AccountDigest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountDigest.ProtoReflect.Descriptor instead.
 func (*AccountDigest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{45}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *AccountDigest) GetAccount() string {
@@ -3843,7 +4032,7 @@ type ShardDigest struct {
 
 func (x *ShardDigest) Reset() {
 	*x = ShardDigest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[46]
+	mi := &file_quorumail_v1_store_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3855,7 +4044,7 @@ func (x *ShardDigest) String() string {
 func (*ShardDigest) ProtoMessage() {}
 
 func (x *ShardDigest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[46]
+	mi := &file_quorumail_v1_store_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3868,7 +4057,7 @@ func (x *ShardDigest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShardDigest.ProtoReflect.Descriptor instead.
 func (*ShardDigest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{46}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ShardDigest) GetAppliedIndex() uint64 {
@@ -3900,7 +4089,7 @@ type NodeStatusRequest struct {
 
 func (x *NodeStatusRequest) Reset() {
 	*x = NodeStatusRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[47]
+	mi := &file_quorumail_v1_store_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3912,7 +4101,7 @@ func (x *NodeStatusRequest) String() string {
 func (*NodeStatusRequest) ProtoMessage() {}
 
 func (x *NodeStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[47]
+	mi := &file_quorumail_v1_store_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3925,7 +4114,7 @@ func (x *NodeStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeStatusRequest.ProtoReflect.Descriptor instead.
 func (*NodeStatusRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{47}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{50}
 }
 
 type NodeStatusResponse struct {
@@ -3938,7 +4127,7 @@ type NodeStatusResponse struct {
 
 func (x *NodeStatusResponse) Reset() {
 	*x = NodeStatusResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[48]
+	mi := &file_quorumail_v1_store_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3950,7 +4139,7 @@ func (x *NodeStatusResponse) String() string {
 func (*NodeStatusResponse) ProtoMessage() {}
 
 func (x *NodeStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[48]
+	mi := &file_quorumail_v1_store_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3963,7 +4152,7 @@ func (x *NodeStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeStatusResponse.ProtoReflect.Descriptor instead.
 func (*NodeStatusResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{48}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *NodeStatusResponse) GetNodeId() string {
@@ -3996,7 +4185,7 @@ type ReplicaStatus struct {
 
 func (x *ReplicaStatus) Reset() {
 	*x = ReplicaStatus{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[49]
+	mi := &file_quorumail_v1_store_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4008,7 +4197,7 @@ func (x *ReplicaStatus) String() string {
 func (*ReplicaStatus) ProtoMessage() {}
 
 func (x *ReplicaStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[49]
+	mi := &file_quorumail_v1_store_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4021,7 +4210,7 @@ func (x *ReplicaStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplicaStatus.ProtoReflect.Descriptor instead.
 func (*ReplicaStatus) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{49}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ReplicaStatus) GetShard() uint32 {
@@ -4084,7 +4273,7 @@ type TransferLeadershipRequest struct {
 
 func (x *TransferLeadershipRequest) Reset() {
 	*x = TransferLeadershipRequest{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[50]
+	mi := &file_quorumail_v1_store_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4096,7 +4285,7 @@ func (x *TransferLeadershipRequest) String() string {
 func (*TransferLeadershipRequest) ProtoMessage() {}
 
 func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[50]
+	mi := &file_quorumail_v1_store_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4109,7 +4298,7 @@ func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipRequest.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipRequest) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{50}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *TransferLeadershipRequest) GetShard() uint32 {
@@ -4134,7 +4323,7 @@ type TransferLeadershipResponse struct {
 
 func (x *TransferLeadershipResponse) Reset() {
 	*x = TransferLeadershipResponse{}
-	mi := &file_quorumail_v1_store_proto_msgTypes[51]
+	mi := &file_quorumail_v1_store_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4146,7 +4335,7 @@ func (x *TransferLeadershipResponse) String() string {
 func (*TransferLeadershipResponse) ProtoMessage() {}
 
 func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_quorumail_v1_store_proto_msgTypes[51]
+	mi := &file_quorumail_v1_store_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4159,7 +4348,7 @@ func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipResponse.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipResponse) Descriptor() ([]byte, []int) {
-	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{51}
+	return file_quorumail_v1_store_proto_rawDescGZIP(), []int{54}
 }
 
 var File_quorumail_v1_store_proto protoreflect.FileDescriptor
@@ -4191,13 +4380,25 @@ const file_quorumail_v1_store_proto_rawDesc = "" +
 	"\fKIND_INVALID\x10\b\x12\x16\n" +
 	"\x12KIND_OTHER_CLUSTER\x10\t\x12\x16\n" +
 	"\x12KIND_NO_PERMISSION\x10\n" +
-	"\"f\n" +
-	"\x0eProposeRequest\x12)\n" +
-	"\x05route\x18\x01 \x01(\v2\x13.quorumail.v1.RouteR\x05route\x12)\n" +
-	"\x05entry\x18\x02 \x01(\v2\x13.quorumail.v1.EntryR\x05entry\"d\n" +
-	"\x0fProposeResponse\x12,\n" +
-	"\x06result\x18\x01 \x01(\v2\x14.quorumail.v1.ResultR\x06result\x12#\n" +
-	"\rapplied_index\x18\x02 \x01(\x04R\fappliedIndex\"m\n" +
+	"\"F\n" +
+	"\x0eProposeRequest\x124\n" +
+	"\tproposals\x18\x01 \x03(\v2\x16.quorumail.v1.ProposalR\tproposals\"\\\n" +
+	"\bProposal\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x14\n" +
+	"\x05shard\x18\x02 \x01(\rR\x05shard\x12\x14\n" +
+	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\x12\x14\n" +
+	"\x05entry\x18\x04 \x01(\fR\x05entry\"D\n" +
+	"\x0fProposeResponse\x121\n" +
+	"\boutcomes\x18\x01 \x03(\v2\x15.quorumail.v1.OutcomeR\boutcomes\"\x9d\x01\n" +
+	"\aOutcome\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x04R\x02id\x12,\n" +
+	"\x06result\x18\x02 \x01(\v2\x14.quorumail.v1.ResultR\x06result\x12#\n" +
+	"\rapplied_index\x18\x03 \x01(\x04R\fappliedIndex\x12/\n" +
+	"\afailure\x18\x04 \x01(\v2\x15.quorumail.v1.FailureR\afailure\"j\n" +
+	"\aFailure\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\rR\x04code\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\x121\n" +
+	"\x06detail\x18\x03 \x01(\v2\x19.quorumail.v1.ErrorDetailR\x06detail\"m\n" +
 	"\x11GetAccountRequest\x12)\n" +
 	"\x05route\x18\x01 \x01(\v2\x13.quorumail.v1.RouteR\x05route\x12-\n" +
 	"\x05level\x18\x02 \x01(\v2\x17.quorumail.v1.ReadLevelR\x05level\"\xba\x01\n" +
@@ -4494,9 +4695,9 @@ const file_quorumail_v1_store_proto_rawDesc = "" +
 	"\x19TransferLeadershipRequest\x12\x14\n" +
 	"\x05shard\x18\x01 \x01(\rR\x05shard\x12\x0e\n" +
 	"\x02to\x18\x02 \x01(\tR\x02to\"\x1c\n" +
-	"\x1aTransferLeadershipResponse2\xda\a\n" +
-	"\fStoreService\x12F\n" +
-	"\aPropose\x12\x1c.quorumail.v1.ProposeRequest\x1a\x1d.quorumail.v1.ProposeResponse\x12O\n" +
+	"\x1aTransferLeadershipResponse2\xde\a\n" +
+	"\fStoreService\x12J\n" +
+	"\aPropose\x12\x1c.quorumail.v1.ProposeRequest\x1a\x1d.quorumail.v1.ProposeResponse(\x010\x01\x12O\n" +
 	"\n" +
 	"GetAccount\x12\x1f.quorumail.v1.GetAccountRequest\x1a .quorumail.v1.GetAccountResponse\x12X\n" +
 	"\rListMailboxes\x12\".quorumail.v1.ListMailboxesRequest\x1a#.quorumail.v1.ListMailboxesResponse\x12T\n" +
@@ -4530,7 +4731,7 @@ func file_quorumail_v1_store_proto_rawDescGZIP() []byte {
 }
 
 var file_quorumail_v1_store_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_quorumail_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 52)
+var file_quorumail_v1_store_proto_msgTypes = make([]protoimpl.MessageInfo, 55)
 var file_quorumail_v1_store_proto_goTypes = []any{
 	(ErrorDetail_Kind)(0),              // 0: quorumail.v1.ErrorDetail.Kind
 	(FetchRequest_Body)(0),             // 1: quorumail.v1.FetchRequest.Body
@@ -4540,181 +4741,185 @@ var file_quorumail_v1_store_proto_goTypes = []any{
 	(*ReadLevel)(nil),                  // 5: quorumail.v1.ReadLevel
 	(*ErrorDetail)(nil),                // 6: quorumail.v1.ErrorDetail
 	(*ProposeRequest)(nil),             // 7: quorumail.v1.ProposeRequest
-	(*ProposeResponse)(nil),            // 8: quorumail.v1.ProposeResponse
-	(*GetAccountRequest)(nil),          // 9: quorumail.v1.GetAccountRequest
-	(*GetAccountResponse)(nil),         // 10: quorumail.v1.GetAccountResponse
-	(*ListMailboxesRequest)(nil),       // 11: quorumail.v1.ListMailboxesRequest
-	(*ListMailboxesResponse)(nil),      // 12: quorumail.v1.ListMailboxesResponse
-	(*GetAclRequest)(nil),              // 13: quorumail.v1.GetAclRequest
-	(*GetAclResponse)(nil),             // 14: quorumail.v1.GetAclResponse
-	(*OpenMailboxRequest)(nil),         // 15: quorumail.v1.OpenMailboxRequest
-	(*Since)(nil),                      // 16: quorumail.v1.Since
-	(*OpenMailboxResponse)(nil),        // 17: quorumail.v1.OpenMailboxResponse
-	(*OpenedMailbox)(nil),              // 18: quorumail.v1.OpenedMailbox
-	(*ChangesRequest)(nil),             // 19: quorumail.v1.ChangesRequest
-	(*ChangesResponse)(nil),            // 20: quorumail.v1.ChangesResponse
-	(*ChangeBatch)(nil),                // 21: quorumail.v1.ChangeBatch
-	(*FetchRequest)(nil),               // 22: quorumail.v1.FetchRequest
-	(*FetchResponse)(nil),              // 23: quorumail.v1.FetchResponse
-	(*FetchedMessage)(nil),             // 24: quorumail.v1.FetchedMessage
-	(*GetFlagsRequest)(nil),            // 25: quorumail.v1.GetFlagsRequest
-	(*GetFlagsResponse)(nil),           // 26: quorumail.v1.GetFlagsResponse
-	(*FlaggedSet)(nil),                 // 27: quorumail.v1.FlaggedSet
-	(*SearchRequest)(nil),              // 28: quorumail.v1.SearchRequest
-	(*SearchPart)(nil),                 // 29: quorumail.v1.SearchPart
-	(*SortRequest)(nil),                // 30: quorumail.v1.SortRequest
-	(*SortKey)(nil),                    // 31: quorumail.v1.SortKey
-	(*SortResponse)(nil),               // 32: quorumail.v1.SortResponse
-	(*ThreadRequest)(nil),              // 33: quorumail.v1.ThreadRequest
-	(*ThreadResponse)(nil),             // 34: quorumail.v1.ThreadResponse
-	(*SearchKey)(nil),                  // 35: quorumail.v1.SearchKey
-	(*SearchKeyList)(nil),              // 36: quorumail.v1.SearchKeyList
-	(*HeaderKey)(nil),                  // 37: quorumail.v1.HeaderKey
-	(*DateKey)(nil),                    // 38: quorumail.v1.DateKey
-	(*SearchResponse)(nil),             // 39: quorumail.v1.SearchResponse
-	(*GetMetadataRequest)(nil),         // 40: quorumail.v1.GetMetadataRequest
-	(*GetMetadataResponse)(nil),        // 41: quorumail.v1.GetMetadataResponse
-	(*MailboxMetadata)(nil),            // 42: quorumail.v1.MailboxMetadata
-	(*WatchRequest)(nil),               // 43: quorumail.v1.WatchRequest
-	(*WatchResponse)(nil),              // 44: quorumail.v1.WatchResponse
-	(*MarkShardRequest)(nil),           // 45: quorumail.v1.MarkShardRequest
-	(*MarkShardResponse)(nil),          // 46: quorumail.v1.MarkShardResponse
-	(*VerifyShardRequest)(nil),         // 47: quorumail.v1.VerifyShardRequest
-	(*VerifyShardResponse)(nil),        // 48: quorumail.v1.VerifyShardResponse
-	(*AccountDigest)(nil),              // 49: quorumail.v1.AccountDigest
-	(*ShardDigest)(nil),                // 50: quorumail.v1.ShardDigest
-	(*NodeStatusRequest)(nil),          // 51: quorumail.v1.NodeStatusRequest
-	(*NodeStatusResponse)(nil),         // 52: quorumail.v1.NodeStatusResponse
-	(*ReplicaStatus)(nil),              // 53: quorumail.v1.ReplicaStatus
-	(*TransferLeadershipRequest)(nil),  // 54: quorumail.v1.TransferLeadershipRequest
-	(*TransferLeadershipResponse)(nil), // 55: quorumail.v1.TransferLeadershipResponse
-	(*Entry)(nil),                      // 56: quorumail.v1.Entry
-	(*Result)(nil),                     // 57: quorumail.v1.Result
-	(*Credentials)(nil),                // 58: quorumail.v1.Credentials
-	(*Quota)(nil),                      // 59: quorumail.v1.Quota
-	(*MailboxInfo)(nil),                // 60: quorumail.v1.MailboxInfo
-	(*Acl)(nil),                        // 61: quorumail.v1.Acl
-	(*UidSet)(nil),                     // 62: quorumail.v1.UidSet
-	(*MessageState)(nil),               // 63: quorumail.v1.MessageState
-	(*BodyChunk)(nil),                  // 64: quorumail.v1.BodyChunk
-	(*Email)(nil),                      // 65: quorumail.v1.Email
-	(*MetadataEntry)(nil),              // 66: quorumail.v1.MetadataEntry
+	(*Proposal)(nil),                   // 8: quorumail.v1.Proposal
+	(*ProposeResponse)(nil),            // 9: quorumail.v1.ProposeResponse
+	(*Outcome)(nil),                    // 10: quorumail.v1.Outcome
+	(*Failure)(nil),                    // 11: quorumail.v1.Failure
+	(*GetAccountRequest)(nil),          // 12: quorumail.v1.GetAccountRequest
+	(*GetAccountResponse)(nil),         // 13: quorumail.v1.GetAccountResponse
+	(*ListMailboxesRequest)(nil),       // 14: quorumail.v1.ListMailboxesRequest
+	(*ListMailboxesResponse)(nil),      // 15: quorumail.v1.ListMailboxesResponse
+	(*GetAclRequest)(nil),              // 16: quorumail.v1.GetAclRequest
+	(*GetAclResponse)(nil),             // 17: quorumail.v1.GetAclResponse
+	(*OpenMailboxRequest)(nil),         // 18: quorumail.v1.OpenMailboxRequest
+	(*Since)(nil),                      // 19: quorumail.v1.Since
+	(*OpenMailboxResponse)(nil),        // 20: quorumail.v1.OpenMailboxResponse
+	(*OpenedMailbox)(nil),              // 21: quorumail.v1.OpenedMailbox
+	(*ChangesRequest)(nil),             // 22: quorumail.v1.ChangesRequest
+	(*ChangesResponse)(nil),            // 23: quorumail.v1.ChangesResponse
+	(*ChangeBatch)(nil),                // 24: quorumail.v1.ChangeBatch
+	(*FetchRequest)(nil),               // 25: quorumail.v1.FetchRequest
+	(*FetchResponse)(nil),              // 26: quorumail.v1.FetchResponse
+	(*FetchedMessage)(nil),             // 27: quorumail.v1.FetchedMessage
+	(*GetFlagsRequest)(nil),            // 28: quorumail.v1.GetFlagsRequest
+	(*GetFlagsResponse)(nil),           // 29: quorumail.v1.GetFlagsResponse
+	(*FlaggedSet)(nil),                 // 30: quorumail.v1.FlaggedSet
+	(*SearchRequest)(nil),              // 31: quorumail.v1.SearchRequest
+	(*SearchPart)(nil),                 // 32: quorumail.v1.SearchPart
+	(*SortRequest)(nil),                // 33: quorumail.v1.SortRequest
+	(*SortKey)(nil),                    // 34: quorumail.v1.SortKey
+	(*SortResponse)(nil),               // 35: quorumail.v1.SortResponse
+	(*ThreadRequest)(nil),              // 36: quorumail.v1.ThreadRequest
+	(*ThreadResponse)(nil),             // 37: quorumail.v1.ThreadResponse
+	(*SearchKey)(nil),                  // 38: quorumail.v1.SearchKey
+	(*SearchKeyList)(nil),              // 39: quorumail.v1.SearchKeyList
+	(*HeaderKey)(nil),                  // 40: quorumail.v1.HeaderKey
+	(*DateKey)(nil),                    // 41: quorumail.v1.DateKey
+	(*SearchResponse)(nil),             // 42: quorumail.v1.SearchResponse
+	(*GetMetadataRequest)(nil),         // 43: quorumail.v1.GetMetadataRequest
+	(*GetMetadataResponse)(nil),        // 44: quorumail.v1.GetMetadataResponse
+	(*MailboxMetadata)(nil),            // 45: quorumail.v1.MailboxMetadata
+	(*WatchRequest)(nil),               // 46: quorumail.v1.WatchRequest
+	(*WatchResponse)(nil),              // 47: quorumail.v1.WatchResponse
+	(*MarkShardRequest)(nil),           // 48: quorumail.v1.MarkShardRequest
+	(*MarkShardResponse)(nil),          // 49: quorumail.v1.MarkShardResponse
+	(*VerifyShardRequest)(nil),         // 50: quorumail.v1.VerifyShardRequest
+	(*VerifyShardResponse)(nil),        // 51: quorumail.v1.VerifyShardResponse
+	(*AccountDigest)(nil),              // 52: quorumail.v1.AccountDigest
+	(*ShardDigest)(nil),                // 53: quorumail.v1.ShardDigest
+	(*NodeStatusRequest)(nil),          // 54: quorumail.v1.NodeStatusRequest
+	(*NodeStatusResponse)(nil),         // 55: quorumail.v1.NodeStatusResponse
+	(*ReplicaStatus)(nil),              // 56: quorumail.v1.ReplicaStatus
+	(*TransferLeadershipRequest)(nil),  // 57: quorumail.v1.TransferLeadershipRequest
+	(*TransferLeadershipResponse)(nil), // 58: quorumail.v1.TransferLeadershipResponse
+	(*Result)(nil),                     // 59: quorumail.v1.Result
+	(*Credentials)(nil),                // 60: quorumail.v1.Credentials
+	(*Quota)(nil),                      // 61: quorumail.v1.Quota
+	(*MailboxInfo)(nil),                // 62: quorumail.v1.MailboxInfo
+	(*Acl)(nil),                        // 63: quorumail.v1.Acl
+	(*UidSet)(nil),                     // 64: quorumail.v1.UidSet
+	(*MessageState)(nil),               // 65: quorumail.v1.MessageState
+	(*BodyChunk)(nil),                  // 66: quorumail.v1.BodyChunk
+	(*Email)(nil),                      // 67: quorumail.v1.Email
+	(*MetadataEntry)(nil),              // 68: quorumail.v1.MetadataEntry
 }
 var file_quorumail_v1_store_proto_depIdxs = []int32{
 	0,  // 0: quorumail.v1.ErrorDetail.kind:type_name -> quorumail.v1.ErrorDetail.Kind
-	4,  // 1: quorumail.v1.ProposeRequest.route:type_name -> quorumail.v1.Route
-	56, // 2: quorumail.v1.ProposeRequest.entry:type_name -> quorumail.v1.Entry
-	57, // 3: quorumail.v1.ProposeResponse.result:type_name -> quorumail.v1.Result
-	4,  // 4: quorumail.v1.GetAccountRequest.route:type_name -> quorumail.v1.Route
-	5,  // 5: quorumail.v1.GetAccountRequest.level:type_name -> quorumail.v1.ReadLevel
-	58, // 6: quorumail.v1.GetAccountResponse.credentials:type_name -> quorumail.v1.Credentials
-	59, // 7: quorumail.v1.GetAccountResponse.quota:type_name -> quorumail.v1.Quota
-	4,  // 8: quorumail.v1.ListMailboxesRequest.route:type_name -> quorumail.v1.Route
-	5,  // 9: quorumail.v1.ListMailboxesRequest.level:type_name -> quorumail.v1.ReadLevel
-	60, // 10: quorumail.v1.ListMailboxesResponse.mailboxes:type_name -> quorumail.v1.MailboxInfo
-	4,  // 11: quorumail.v1.GetAclRequest.route:type_name -> quorumail.v1.Route
-	5,  // 12: quorumail.v1.GetAclRequest.level:type_name -> quorumail.v1.ReadLevel
-	60, // 13: quorumail.v1.GetAclResponse.info:type_name -> quorumail.v1.MailboxInfo
-	61, // 14: quorumail.v1.GetAclResponse.acl:type_name -> quorumail.v1.Acl
-	4,  // 15: quorumail.v1.OpenMailboxRequest.route:type_name -> quorumail.v1.Route
-	5,  // 16: quorumail.v1.OpenMailboxRequest.level:type_name -> quorumail.v1.ReadLevel
-	16, // 17: quorumail.v1.OpenMailboxRequest.since:type_name -> quorumail.v1.Since
-	62, // 18: quorumail.v1.Since.known:type_name -> quorumail.v1.UidSet
-	18, // 19: quorumail.v1.OpenMailboxResponse.opened:type_name -> quorumail.v1.OpenedMailbox
-	21, // 20: quorumail.v1.OpenMailboxResponse.changes:type_name -> quorumail.v1.ChangeBatch
-	60, // 21: quorumail.v1.OpenedMailbox.info:type_name -> quorumail.v1.MailboxInfo
-	62, // 22: quorumail.v1.OpenedMailbox.uids:type_name -> quorumail.v1.UidSet
-	4,  // 23: quorumail.v1.ChangesRequest.route:type_name -> quorumail.v1.Route
-	5,  // 24: quorumail.v1.ChangesRequest.level:type_name -> quorumail.v1.ReadLevel
-	16, // 25: quorumail.v1.ChangesRequest.since:type_name -> quorumail.v1.Since
-	60, // 26: quorumail.v1.ChangesResponse.info:type_name -> quorumail.v1.MailboxInfo
-	21, // 27: quorumail.v1.ChangesResponse.changes:type_name -> quorumail.v1.ChangeBatch
-	63, // 28: quorumail.v1.ChangeBatch.changed:type_name -> quorumail.v1.MessageState
-	62, // 29: quorumail.v1.ChangeBatch.vanished:type_name -> quorumail.v1.UidSet
-	4,  // 30: quorumail.v1.FetchRequest.route:type_name -> quorumail.v1.Route
-	5,  // 31: quorumail.v1.FetchRequest.level:type_name -> quorumail.v1.ReadLevel
-	62, // 32: quorumail.v1.FetchRequest.uids:type_name -> quorumail.v1.UidSet
-	1,  // 33: quorumail.v1.FetchRequest.body:type_name -> quorumail.v1.FetchRequest.Body
-	24, // 34: quorumail.v1.FetchResponse.message:type_name -> quorumail.v1.FetchedMessage
-	64, // 35: quorumail.v1.FetchResponse.chunk:type_name -> quorumail.v1.BodyChunk
-	24, // 36: quorumail.v1.FetchResponse.messages:type_name -> quorumail.v1.FetchedMessage
-	63, // 37: quorumail.v1.FetchedMessage.state:type_name -> quorumail.v1.MessageState
-	65, // 38: quorumail.v1.FetchedMessage.email:type_name -> quorumail.v1.Email
-	64, // 39: quorumail.v1.FetchedMessage.body:type_name -> quorumail.v1.BodyChunk
-	4,  // 40: quorumail.v1.GetFlagsRequest.route:type_name -> quorumail.v1.Route
-	5,  // 41: quorumail.v1.GetFlagsRequest.level:type_name -> quorumail.v1.ReadLevel
-	62, // 42: quorumail.v1.GetFlagsRequest.uids:type_name -> quorumail.v1.UidSet
-	62, // 43: quorumail.v1.GetFlagsResponse.uids:type_name -> quorumail.v1.UidSet
-	27, // 44: quorumail.v1.GetFlagsResponse.flagged:type_name -> quorumail.v1.FlaggedSet
-	62, // 45: quorumail.v1.FlaggedSet.uids:type_name -> quorumail.v1.UidSet
-	4,  // 46: quorumail.v1.SearchRequest.route:type_name -> quorumail.v1.Route
-	5,  // 47: quorumail.v1.SearchRequest.level:type_name -> quorumail.v1.ReadLevel
-	35, // 48: quorumail.v1.SearchRequest.key:type_name -> quorumail.v1.SearchKey
-	62, // 49: quorumail.v1.SearchRequest.within:type_name -> quorumail.v1.UidSet
-	29, // 50: quorumail.v1.SearchRequest.part:type_name -> quorumail.v1.SearchPart
-	28, // 51: quorumail.v1.SortRequest.search:type_name -> quorumail.v1.SearchRequest
-	31, // 52: quorumail.v1.SortRequest.keys:type_name -> quorumail.v1.SortKey
-	2,  // 53: quorumail.v1.SortKey.field:type_name -> quorumail.v1.SortKey.Field
-	28, // 54: quorumail.v1.ThreadRequest.search:type_name -> quorumail.v1.SearchRequest
-	3,  // 55: quorumail.v1.ThreadRequest.algorithm:type_name -> quorumail.v1.ThreadRequest.Algorithm
-	36, // 56: quorumail.v1.SearchKey.and:type_name -> quorumail.v1.SearchKeyList
-	36, // 57: quorumail.v1.SearchKey.or:type_name -> quorumail.v1.SearchKeyList
-	35, // 58: quorumail.v1.SearchKey.not:type_name -> quorumail.v1.SearchKey
-	62, // 59: quorumail.v1.SearchKey.uids:type_name -> quorumail.v1.UidSet
-	37, // 60: quorumail.v1.SearchKey.header:type_name -> quorumail.v1.HeaderKey
-	38, // 61: quorumail.v1.SearchKey.internal_date:type_name -> quorumail.v1.DateKey
-	38, // 62: quorumail.v1.SearchKey.sent_date:type_name -> quorumail.v1.DateKey
-	38, // 63: quorumail.v1.SearchKey.save_date:type_name -> quorumail.v1.DateKey
-	35, // 64: quorumail.v1.SearchKeyList.keys:type_name -> quorumail.v1.SearchKey
-	62, // 65: quorumail.v1.SearchResponse.uids:type_name -> quorumail.v1.UidSet
-	4,  // 66: quorumail.v1.GetMetadataRequest.route:type_name -> quorumail.v1.Route
-	5,  // 67: quorumail.v1.GetMetadataRequest.level:type_name -> quorumail.v1.ReadLevel
-	42, // 68: quorumail.v1.GetMetadataResponse.mailboxes:type_name -> quorumail.v1.MailboxMetadata
-	66, // 69: quorumail.v1.MailboxMetadata.entries:type_name -> quorumail.v1.MetadataEntry
-	4,  // 70: quorumail.v1.WatchRequest.route:type_name -> quorumail.v1.Route
-	6,  // 71: quorumail.v1.WatchResponse.error:type_name -> quorumail.v1.ErrorDetail
-	49, // 72: quorumail.v1.VerifyShardResponse.accounts:type_name -> quorumail.v1.AccountDigest
-	50, // 73: quorumail.v1.VerifyShardResponse.shard:type_name -> quorumail.v1.ShardDigest
-	53, // 74: quorumail.v1.NodeStatusResponse.replicas:type_name -> quorumail.v1.ReplicaStatus
-	7,  // 75: quorumail.v1.StoreService.Propose:input_type -> quorumail.v1.ProposeRequest
-	9,  // 76: quorumail.v1.StoreService.GetAccount:input_type -> quorumail.v1.GetAccountRequest
-	11, // 77: quorumail.v1.StoreService.ListMailboxes:input_type -> quorumail.v1.ListMailboxesRequest
-	15, // 78: quorumail.v1.StoreService.OpenMailbox:input_type -> quorumail.v1.OpenMailboxRequest
-	19, // 79: quorumail.v1.StoreService.Changes:input_type -> quorumail.v1.ChangesRequest
-	22, // 80: quorumail.v1.StoreService.Fetch:input_type -> quorumail.v1.FetchRequest
-	25, // 81: quorumail.v1.StoreService.GetFlags:input_type -> quorumail.v1.GetFlagsRequest
-	28, // 82: quorumail.v1.StoreService.Search:input_type -> quorumail.v1.SearchRequest
-	30, // 83: quorumail.v1.StoreService.Sort:input_type -> quorumail.v1.SortRequest
-	33, // 84: quorumail.v1.StoreService.Thread:input_type -> quorumail.v1.ThreadRequest
-	40, // 85: quorumail.v1.StoreService.GetMetadata:input_type -> quorumail.v1.GetMetadataRequest
-	13, // 86: quorumail.v1.StoreService.GetAcl:input_type -> quorumail.v1.GetAclRequest
-	43, // 87: quorumail.v1.StoreService.Watch:input_type -> quorumail.v1.WatchRequest
-	45, // 88: quorumail.v1.AdminService.MarkShard:input_type -> quorumail.v1.MarkShardRequest
-	47, // 89: quorumail.v1.AdminService.VerifyShard:input_type -> quorumail.v1.VerifyShardRequest
-	51, // 90: quorumail.v1.AdminService.NodeStatus:input_type -> quorumail.v1.NodeStatusRequest
-	54, // 91: quorumail.v1.AdminService.TransferLeadership:input_type -> quorumail.v1.TransferLeadershipRequest
-	8,  // 92: quorumail.v1.StoreService.Propose:output_type -> quorumail.v1.ProposeResponse
-	10, // 93: quorumail.v1.StoreService.GetAccount:output_type -> quorumail.v1.GetAccountResponse
-	12, // 94: quorumail.v1.StoreService.ListMailboxes:output_type -> quorumail.v1.ListMailboxesResponse
-	17, // 95: quorumail.v1.StoreService.OpenMailbox:output_type -> quorumail.v1.OpenMailboxResponse
-	20, // 96: quorumail.v1.StoreService.Changes:output_type -> quorumail.v1.ChangesResponse
-	23, // 97: quorumail.v1.StoreService.Fetch:output_type -> quorumail.v1.FetchResponse
-	26, // 98: quorumail.v1.StoreService.GetFlags:output_type -> quorumail.v1.GetFlagsResponse
-	39, // 99: quorumail.v1.StoreService.Search:output_type -> quorumail.v1.SearchResponse
-	32, // 100: quorumail.v1.StoreService.Sort:output_type -> quorumail.v1.SortResponse
-	34, // 101: quorumail.v1.StoreService.Thread:output_type -> quorumail.v1.ThreadResponse
-	41, // 102: quorumail.v1.StoreService.GetMetadata:output_type -> quorumail.v1.GetMetadataResponse
-	14, // 103: quorumail.v1.StoreService.GetAcl:output_type -> quorumail.v1.GetAclResponse
-	44, // 104: quorumail.v1.StoreService.Watch:output_type -> quorumail.v1.WatchResponse
-	46, // 105: quorumail.v1.AdminService.MarkShard:output_type -> quorumail.v1.MarkShardResponse
-	48, // 106: quorumail.v1.AdminService.VerifyShard:output_type -> quorumail.v1.VerifyShardResponse
-	52, // 107: quorumail.v1.AdminService.NodeStatus:output_type -> quorumail.v1.NodeStatusResponse
-	55, // 108: quorumail.v1.AdminService.TransferLeadership:output_type -> quorumail.v1.TransferLeadershipResponse
-	92, // [92:109] is the sub-list for method output_type
-	75, // [75:92] is the sub-list for method input_type
-	75, // [75:75] is the sub-list for extension type_name
-	75, // [75:75] is the sub-list for extension extendee
-	0,  // [0:75] is the sub-list for field type_name
+	8,  // 1: quorumail.v1.ProposeRequest.proposals:type_name -> quorumail.v1.Proposal
+	10, // 2: quorumail.v1.ProposeResponse.outcomes:type_name -> quorumail.v1.Outcome
+	59, // 3: quorumail.v1.Outcome.result:type_name -> quorumail.v1.Result
+	11, // 4: quorumail.v1.Outcome.failure:type_name -> quorumail.v1.Failure
+	6,  // 5: quorumail.v1.Failure.detail:type_name -> quorumail.v1.ErrorDetail
+	4,  // 6: quorumail.v1.GetAccountRequest.route:type_name -> quorumail.v1.Route
+	5,  // 7: quorumail.v1.GetAccountRequest.level:type_name -> quorumail.v1.ReadLevel
+	60, // 8: quorumail.v1.GetAccountResponse.credentials:type_name -> quorumail.v1.Credentials
+	61, // 9: quorumail.v1.GetAccountResponse.quota:type_name -> quorumail.v1.Quota
+	4,  // 10: quorumail.v1.ListMailboxesRequest.route:type_name -> quorumail.v1.Route
+	5,  // 11: quorumail.v1.ListMailboxesRequest.level:type_name -> quorumail.v1.ReadLevel
+	62, // 12: quorumail.v1.ListMailboxesResponse.mailboxes:type_name -> quorumail.v1.MailboxInfo
+	4,  // 13: quorumail.v1.GetAclRequest.route:type_name -> quorumail.v1.Route
+	5,  // 14: quorumail.v1.GetAclRequest.level:type_name -> quorumail.v1.ReadLevel
+	62, // 15: quorumail.v1.GetAclResponse.info:type_name -> quorumail.v1.MailboxInfo
+	63, // 16: quorumail.v1.GetAclResponse.acl:type_name -> quorumail.v1.Acl
+	4,  // 17: quorumail.v1.OpenMailboxRequest.route:type_name -> quorumail.v1.Route
+	5,  // 18: quorumail.v1.OpenMailboxRequest.level:type_name -> quorumail.v1.ReadLevel
+	19, // 19: quorumail.v1.OpenMailboxRequest.since:type_name -> quorumail.v1.Since
+	64, // 20: quorumail.v1.Since.known:type_name -> quorumail.v1.UidSet
+	21, // 21: quorumail.v1.OpenMailboxResponse.opened:type_name -> quorumail.v1.OpenedMailbox
+	24, // 22: quorumail.v1.OpenMailboxResponse.changes:type_name -> quorumail.v1.ChangeBatch
+	62, // 23: quorumail.v1.OpenedMailbox.info:type_name -> quorumail.v1.MailboxInfo
+	64, // 24: quorumail.v1.OpenedMailbox.uids:type_name -> quorumail.v1.UidSet
+	4,  // 25: quorumail.v1.ChangesRequest.route:type_name -> quorumail.v1.Route
+	5,  // 26: quorumail.v1.ChangesRequest.level:type_name -> quorumail.v1.ReadLevel
+	19, // 27: quorumail.v1.ChangesRequest.since:type_name -> quorumail.v1.Since
+	62, // 28: quorumail.v1.ChangesResponse.info:type_name -> quorumail.v1.MailboxInfo
+	24, // 29: quorumail.v1.ChangesResponse.changes:type_name -> quorumail.v1.ChangeBatch
+	65, // 30: quorumail.v1.ChangeBatch.changed:type_name -> quorumail.v1.MessageState
+	64, // 31: quorumail.v1.ChangeBatch.vanished:type_name -> quorumail.v1.UidSet
+	4,  // 32: quorumail.v1.FetchRequest.route:type_name -> quorumail.v1.Route
+	5,  // 33: quorumail.v1.FetchRequest.level:type_name -> quorumail.v1.ReadLevel
+	64, // 34: quorumail.v1.FetchRequest.uids:type_name -> quorumail.v1.UidSet
+	1,  // 35: quorumail.v1.FetchRequest.body:type_name -> quorumail.v1.FetchRequest.Body
+	27, // 36: quorumail.v1.FetchResponse.message:type_name -> quorumail.v1.FetchedMessage
+	66, // 37: quorumail.v1.FetchResponse.chunk:type_name -> quorumail.v1.BodyChunk
+	27, // 38: quorumail.v1.FetchResponse.messages:type_name -> quorumail.v1.FetchedMessage
+	65, // 39: quorumail.v1.FetchedMessage.state:type_name -> quorumail.v1.MessageState
+	67, // 40: quorumail.v1.FetchedMessage.email:type_name -> quorumail.v1.Email
+	66, // 41: quorumail.v1.FetchedMessage.body:type_name -> quorumail.v1.BodyChunk
+	4,  // 42: quorumail.v1.GetFlagsRequest.route:type_name -> quorumail.v1.Route
+	5,  // 43: quorumail.v1.GetFlagsRequest.level:type_name -> quorumail.v1.ReadLevel
+	64, // 44: quorumail.v1.GetFlagsRequest.uids:type_name -> quorumail.v1.UidSet
+	64, // 45: quorumail.v1.GetFlagsResponse.uids:type_name -> quorumail.v1.UidSet
+	30, // 46: quorumail.v1.GetFlagsResponse.flagged:type_name -> quorumail.v1.FlaggedSet
+	64, // 47: quorumail.v1.FlaggedSet.uids:type_name -> quorumail.v1.UidSet
+	4,  // 48: quorumail.v1.SearchRequest.route:type_name -> quorumail.v1.Route
+	5,  // 49: quorumail.v1.SearchRequest.level:type_name -> quorumail.v1.ReadLevel
+	38, // 50: quorumail.v1.SearchRequest.key:type_name -> quorumail.v1.SearchKey
+	64, // 51: quorumail.v1.SearchRequest.within:type_name -> quorumail.v1.UidSet
+	32, // 52: quorumail.v1.SearchRequest.part:type_name -> quorumail.v1.SearchPart
+	31, // 53: quorumail.v1.SortRequest.search:type_name -> quorumail.v1.SearchRequest
+	34, // 54: quorumail.v1.SortRequest.keys:type_name -> quorumail.v1.SortKey
+	2,  // 55: quorumail.v1.SortKey.field:type_name -> quorumail.v1.SortKey.Field
+	31, // 56: quorumail.v1.ThreadRequest.search:type_name -> quorumail.v1.SearchRequest
+	3,  // 57: quorumail.v1.ThreadRequest.algorithm:type_name -> quorumail.v1.ThreadRequest.Algorithm
+	39, // 58: quorumail.v1.SearchKey.and:type_name -> quorumail.v1.SearchKeyList
+	39, // 59: quorumail.v1.SearchKey.or:type_name -> quorumail.v1.SearchKeyList
+	38, // 60: quorumail.v1.SearchKey.not:type_name -> quorumail.v1.SearchKey
+	64, // 61: quorumail.v1.SearchKey.uids:type_name -> quorumail.v1.UidSet
+	40, // 62: quorumail.v1.SearchKey.header:type_name -> quorumail.v1.HeaderKey
+	41, // 63: quorumail.v1.SearchKey.internal_date:type_name -> quorumail.v1.DateKey
+	41, // 64: quorumail.v1.SearchKey.sent_date:type_name -> quorumail.v1.DateKey
+	41, // 65: quorumail.v1.SearchKey.save_date:type_name -> quorumail.v1.DateKey
+	38, // 66: quorumail.v1.SearchKeyList.keys:type_name -> quorumail.v1.SearchKey
+	64, // 67: quorumail.v1.SearchResponse.uids:type_name -> quorumail.v1.UidSet
+	4,  // 68: quorumail.v1.GetMetadataRequest.route:type_name -> quorumail.v1.Route
+	5,  // 69: quorumail.v1.GetMetadataRequest.level:type_name -> quorumail.v1.ReadLevel
+	45, // 70: quorumail.v1.GetMetadataResponse.mailboxes:type_name -> quorumail.v1.MailboxMetadata
+	68, // 71: quorumail.v1.MailboxMetadata.entries:type_name -> quorumail.v1.MetadataEntry
+	4,  // 72: quorumail.v1.WatchRequest.route:type_name -> quorumail.v1.Route
+	6,  // 73: quorumail.v1.WatchResponse.error:type_name -> quorumail.v1.ErrorDetail
+	52, // 74: quorumail.v1.VerifyShardResponse.accounts:type_name -> quorumail.v1.AccountDigest
+	53, // 75: quorumail.v1.VerifyShardResponse.shard:type_name -> quorumail.v1.ShardDigest
+	56, // 76: quorumail.v1.NodeStatusResponse.replicas:type_name -> quorumail.v1.ReplicaStatus
+	7,  // 77: quorumail.v1.StoreService.Propose:input_type -> quorumail.v1.ProposeRequest
+	12, // 78: quorumail.v1.StoreService.GetAccount:input_type -> quorumail.v1.GetAccountRequest
+	14, // 79: quorumail.v1.StoreService.ListMailboxes:input_type -> quorumail.v1.ListMailboxesRequest
+	18, // 80: quorumail.v1.StoreService.OpenMailbox:input_type -> quorumail.v1.OpenMailboxRequest
+	22, // 81: quorumail.v1.StoreService.Changes:input_type -> quorumail.v1.ChangesRequest
+	25, // 82: quorumail.v1.StoreService.Fetch:input_type -> quorumail.v1.FetchRequest
+	28, // 83: quorumail.v1.StoreService.GetFlags:input_type -> quorumail.v1.GetFlagsRequest
+	31, // 84: quorumail.v1.StoreService.Search:input_type -> quorumail.v1.SearchRequest
+	33, // 85: quorumail.v1.StoreService.Sort:input_type -> quorumail.v1.SortRequest
+	36, // 86: quorumail.v1.StoreService.Thread:input_type -> quorumail.v1.ThreadRequest
+	43, // 87: quorumail.v1.StoreService.GetMetadata:input_type -> quorumail.v1.GetMetadataRequest
+	16, // 88: quorumail.v1.StoreService.GetAcl:input_type -> quorumail.v1.GetAclRequest
+	46, // 89: quorumail.v1.StoreService.Watch:input_type -> quorumail.v1.WatchRequest
+	48, // 90: quorumail.v1.AdminService.MarkShard:input_type -> quorumail.v1.MarkShardRequest
+	50, // 91: quorumail.v1.AdminService.VerifyShard:input_type -> quorumail.v1.VerifyShardRequest
+	54, // 92: quorumail.v1.AdminService.NodeStatus:input_type -> quorumail.v1.NodeStatusRequest
+	57, // 93: quorumail.v1.AdminService.TransferLeadership:input_type -> quorumail.v1.TransferLeadershipRequest
+	9,  // 94: quorumail.v1.StoreService.Propose:output_type -> quorumail.v1.ProposeResponse
+	13, // 95: quorumail.v1.StoreService.GetAccount:output_type -> quorumail.v1.GetAccountResponse
+	15, // 96: quorumail.v1.StoreService.ListMailboxes:output_type -> quorumail.v1.ListMailboxesResponse
+	20, // 97: quorumail.v1.StoreService.OpenMailbox:output_type -> quorumail.v1.OpenMailboxResponse
+	23, // 98: quorumail.v1.StoreService.Changes:output_type -> quorumail.v1.ChangesResponse
+	26, // 99: quorumail.v1.StoreService.Fetch:output_type -> quorumail.v1.FetchResponse
+	29, // 100: quorumail.v1.StoreService.GetFlags:output_type -> quorumail.v1.GetFlagsResponse
+	42, // 101: quorumail.v1.StoreService.Search:output_type -> quorumail.v1.SearchResponse
+	35, // 102: quorumail.v1.StoreService.Sort:output_type -> quorumail.v1.SortResponse
+	37, // 103: quorumail.v1.StoreService.Thread:output_type -> quorumail.v1.ThreadResponse
+	44, // 104: quorumail.v1.StoreService.GetMetadata:output_type -> quorumail.v1.GetMetadataResponse
+	17, // 105: quorumail.v1.StoreService.GetAcl:output_type -> quorumail.v1.GetAclResponse
+	47, // 106: quorumail.v1.StoreService.Watch:output_type -> quorumail.v1.WatchResponse
+	49, // 107: quorumail.v1.AdminService.MarkShard:output_type -> quorumail.v1.MarkShardResponse
+	51, // 108: quorumail.v1.AdminService.VerifyShard:output_type -> quorumail.v1.VerifyShardResponse
+	55, // 109: quorumail.v1.AdminService.NodeStatus:output_type -> quorumail.v1.NodeStatusResponse
+	58, // 110: quorumail.v1.AdminService.TransferLeadership:output_type -> quorumail.v1.TransferLeadershipResponse
+	94, // [94:111] is the sub-list for method output_type
+	77, // [77:94] is the sub-list for method input_type
+	77, // [77:77] is the sub-list for extension type_name
+	77, // [77:77] is the sub-list for extension extendee
+	0,  // [0:77] is the sub-list for field type_name
 }
 
 func init() { file_quorumail_v1_store_proto_init() }
@@ -4725,11 +4930,11 @@ func file_quorumail_v1_store_proto_init() {
 	file_quorumail_v1_entry_proto_init()
 	file_quorumail_v1_mail_proto_init()
 	file_quorumail_v1_quota_proto_init()
-	file_quorumail_v1_store_proto_msgTypes[23].OneofWrappers = []any{
+	file_quorumail_v1_store_proto_msgTypes[26].OneofWrappers = []any{
 		(*FlaggedSet_SystemFlag)(nil),
 		(*FlaggedSet_Keyword)(nil),
 	}
-	file_quorumail_v1_store_proto_msgTypes[31].OneofWrappers = []any{
+	file_quorumail_v1_store_proto_msgTypes[34].OneofWrappers = []any{
 		(*SearchKey_And)(nil),
 		(*SearchKey_Or)(nil),
 		(*SearchKey_Not)(nil),
@@ -4750,15 +4955,15 @@ func file_quorumail_v1_store_proto_init() {
 		(*SearchKey_EmailId)(nil),
 		(*SearchKey_ThreadId)(nil),
 	}
-	file_quorumail_v1_store_proto_msgTypes[34].OneofWrappers = []any{}
-	file_quorumail_v1_store_proto_msgTypes[36].OneofWrappers = []any{}
+	file_quorumail_v1_store_proto_msgTypes[37].OneofWrappers = []any{}
+	file_quorumail_v1_store_proto_msgTypes[39].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_quorumail_v1_store_proto_rawDesc), len(file_quorumail_v1_store_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   52,
+			NumMessages:   55,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

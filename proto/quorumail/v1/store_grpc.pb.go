@@ -46,10 +46,13 @@ const (
 //
 // The mail of accounts, as held by one shard. See the head of this file.
 type StoreServiceClient interface {
-	// Proposes a command and answers once it is applied, which is after it is
-	// durable on a quorum. Leader only. UNAVAILABLE and DEADLINE_EXCEEDED leave
-	// the outcome open: propose again with the same request id.
-	Propose(ctx context.Context, in *ProposeRequest, opts ...grpc.CallOption) (*ProposeResponse, error)
+	// Proposes commands and tells the outcome of each once it is applied, which is
+	// after it is durable on a quorum. Leader only. A frontend has one stream to a
+	// node, for all accounts: a message carries as many commands, or outcomes, as
+	// there are at that moment, and outcomes come in any order. UNAVAILABLE, of a
+	// command or as the end of the stream, leaves the outcome open: propose again
+	// with the same request id.
+	Propose(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ProposeRequest, ProposeResponse], error)
 	// The account's record.
 	GetAccount(ctx context.Context, in *GetAccountRequest, opts ...grpc.CallOption) (*GetAccountResponse, error)
 	// All mailboxes and subscriptions of an account.
@@ -88,15 +91,18 @@ func NewStoreServiceClient(cc grpc.ClientConnInterface) StoreServiceClient {
 	return &storeServiceClient{cc}
 }
 
-func (c *storeServiceClient) Propose(ctx context.Context, in *ProposeRequest, opts ...grpc.CallOption) (*ProposeResponse, error) {
+func (c *storeServiceClient) Propose(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ProposeRequest, ProposeResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(ProposeResponse)
-	err := c.cc.Invoke(ctx, StoreService_Propose_FullMethodName, in, out, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &StoreService_ServiceDesc.Streams[0], StoreService_Propose_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
-	return out, nil
+	x := &grpc.GenericClientStream[ProposeRequest, ProposeResponse]{ClientStream: stream}
+	return x, nil
 }
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type StoreService_ProposeClient = grpc.BidiStreamingClient[ProposeRequest, ProposeResponse]
 
 func (c *storeServiceClient) GetAccount(ctx context.Context, in *GetAccountRequest, opts ...grpc.CallOption) (*GetAccountResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
@@ -120,7 +126,7 @@ func (c *storeServiceClient) ListMailboxes(ctx context.Context, in *ListMailboxe
 
 func (c *storeServiceClient) OpenMailbox(ctx context.Context, in *OpenMailboxRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[OpenMailboxResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &StoreService_ServiceDesc.Streams[0], StoreService_OpenMailbox_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &StoreService_ServiceDesc.Streams[1], StoreService_OpenMailbox_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +145,7 @@ type StoreService_OpenMailboxClient = grpc.ServerStreamingClient[OpenMailboxResp
 
 func (c *storeServiceClient) Changes(ctx context.Context, in *ChangesRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ChangesResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &StoreService_ServiceDesc.Streams[1], StoreService_Changes_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &StoreService_ServiceDesc.Streams[2], StoreService_Changes_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +164,7 @@ type StoreService_ChangesClient = grpc.ServerStreamingClient[ChangesResponse]
 
 func (c *storeServiceClient) Fetch(ctx context.Context, in *FetchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FetchResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &StoreService_ServiceDesc.Streams[2], StoreService_Fetch_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &StoreService_ServiceDesc.Streams[3], StoreService_Fetch_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -217,7 +223,7 @@ func (c *storeServiceClient) Thread(ctx context.Context, in *ThreadRequest, opts
 
 func (c *storeServiceClient) GetMetadata(ctx context.Context, in *GetMetadataRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[GetMetadataResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &StoreService_ServiceDesc.Streams[3], StoreService_GetMetadata_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &StoreService_ServiceDesc.Streams[4], StoreService_GetMetadata_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -246,7 +252,7 @@ func (c *storeServiceClient) GetAcl(ctx context.Context, in *GetAclRequest, opts
 
 func (c *storeServiceClient) Watch(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[WatchRequest, WatchResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &StoreService_ServiceDesc.Streams[4], StoreService_Watch_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &StoreService_ServiceDesc.Streams[5], StoreService_Watch_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -263,10 +269,13 @@ type StoreService_WatchClient = grpc.BidiStreamingClient[WatchRequest, WatchResp
 //
 // The mail of accounts, as held by one shard. See the head of this file.
 type StoreServiceServer interface {
-	// Proposes a command and answers once it is applied, which is after it is
-	// durable on a quorum. Leader only. UNAVAILABLE and DEADLINE_EXCEEDED leave
-	// the outcome open: propose again with the same request id.
-	Propose(context.Context, *ProposeRequest) (*ProposeResponse, error)
+	// Proposes commands and tells the outcome of each once it is applied, which is
+	// after it is durable on a quorum. Leader only. A frontend has one stream to a
+	// node, for all accounts: a message carries as many commands, or outcomes, as
+	// there are at that moment, and outcomes come in any order. UNAVAILABLE, of a
+	// command or as the end of the stream, leaves the outcome open: propose again
+	// with the same request id.
+	Propose(grpc.BidiStreamingServer[ProposeRequest, ProposeResponse]) error
 	// The account's record.
 	GetAccount(context.Context, *GetAccountRequest) (*GetAccountResponse, error)
 	// All mailboxes and subscriptions of an account.
@@ -305,8 +314,8 @@ type StoreServiceServer interface {
 // pointer dereference when methods are called.
 type UnimplementedStoreServiceServer struct{}
 
-func (UnimplementedStoreServiceServer) Propose(context.Context, *ProposeRequest) (*ProposeResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method Propose not implemented")
+func (UnimplementedStoreServiceServer) Propose(grpc.BidiStreamingServer[ProposeRequest, ProposeResponse]) error {
+	return status.Error(codes.Unimplemented, "method Propose not implemented")
 }
 func (UnimplementedStoreServiceServer) GetAccount(context.Context, *GetAccountRequest) (*GetAccountResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetAccount not implemented")
@@ -365,23 +374,12 @@ func RegisterStoreServiceServer(s grpc.ServiceRegistrar, srv StoreServiceServer)
 	s.RegisterService(&StoreService_ServiceDesc, srv)
 }
 
-func _StoreService_Propose_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ProposeRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(StoreServiceServer).Propose(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: StoreService_Propose_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(StoreServiceServer).Propose(ctx, req.(*ProposeRequest))
-	}
-	return interceptor(ctx, in, info, handler)
+func _StoreService_Propose_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(StoreServiceServer).Propose(&grpc.GenericServerStream[ProposeRequest, ProposeResponse]{ServerStream: stream})
 }
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type StoreService_ProposeServer = grpc.BidiStreamingServer[ProposeRequest, ProposeResponse]
 
 func _StoreService_GetAccount_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(GetAccountRequest)
@@ -568,10 +566,6 @@ var StoreService_ServiceDesc = grpc.ServiceDesc{
 	HandlerType: (*StoreServiceServer)(nil),
 	Methods: []grpc.MethodDesc{
 		{
-			MethodName: "Propose",
-			Handler:    _StoreService_Propose_Handler,
-		},
-		{
 			MethodName: "GetAccount",
 			Handler:    _StoreService_GetAccount_Handler,
 		},
@@ -601,6 +595,12 @@ var StoreService_ServiceDesc = grpc.ServiceDesc{
 		},
 	},
 	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "Propose",
+			Handler:       _StoreService_Propose_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
 		{
 			StreamName:    "OpenMailbox",
 			Handler:       _StoreService_OpenMailbox_Handler,
