@@ -17,6 +17,8 @@ import (
 	"github.com/quorumail/quorumail/node/nodetest"
 )
 
+func withScram(cfg *imapfront.Config) { cfg.Scram = true }
+
 // sasl is a connection that authenticates.
 type sasl struct {
 	t    *testing.T
@@ -119,7 +121,7 @@ func scramClient(t *testing.T, user, password, identity string) *scram.Client {
 func TestScram_RFC7677(t *testing.T) {
 	cluster := nodetest.Start(t, nodetest.Options{Nodes: 1, Shards: 1})
 	cluster.CreateAccount(t, "alice@example.org", "secret")
-	addr, _ := front(t, cluster, nil)
+	addr, _ := front(t, cluster, withScram)
 	dial := func() *sasl {
 		conn, err := net.Dial("tcp", addr)
 		if err != nil {
@@ -168,7 +170,7 @@ func TestScramOfNoAccount_RFC5802(t *testing.T) {
 	salts := make(map[string]string)
 	owners := make(map[string]string)
 	for range 2 {
-		addr, _ := front(t, cluster, nil)
+		addr, _ := front(t, cluster, withScram)
 		for _, user := range []string{"nobody@example.org", "Nobody@example.org", "somebody@example.org", "alice@example.org", "a/b"} {
 			conn, err := net.Dial("tcp", addr)
 			if err != nil {
@@ -202,7 +204,7 @@ func TestScramOfNoAccount_RFC5802(t *testing.T) {
 // leaving it out of what is offered is noticed (RFC 5802, 6).
 func TestScramPlus_RFC9266(t *testing.T) {
 	for _, implicit := range []bool{true, false} {
-		addr, user := secured(t, func(cfg *imapfront.Config) { cfg.Implicit = implicit })
+		addr, user := secured(t, func(cfg *imapfront.Config) { cfg.Implicit, cfg.Scram = implicit, true })
 		dial := func(max uint16) (*sasl, scram.ChannelBinding) {
 			cfg := &tls.Config{InsecureSkipVerify: true, MaxVersion: max} //nolint:gosec // the test's own certificate
 			conn, err := net.Dial("tcp", addr)
@@ -260,7 +262,7 @@ func TestScramPlus_RFC9266(t *testing.T) {
 func TestScramMalformed_RFC5802_7(t *testing.T) {
 	cluster := nodetest.Start(t, nodetest.Options{Nodes: 1, Shards: 1})
 	cluster.CreateAccount(t, "alice@example.org", "secret")
-	addr, _ := front(t, cluster, nil)
+	addr, _ := front(t, cluster, withScram)
 	for _, script := range [][]string{
 		{"", "NO"}, {"n", "NO"}, {"n,,", "NO"}, {"n,,n=alice@example.org", "NO"}, {"n,,n=,r=x", "c=biws,r=x,p=AAAA", "NO"}, {"x,,n=a,r=b", "NO"},
 		{"n,,m=ext,n=a,r=b", "NO"}, {"n,,n=a=2X,r=b", "NO"}, {"p=tls-exporter,,n=alice@example.org,r=x", "NO"},

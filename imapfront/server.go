@@ -62,6 +62,10 @@ type Config struct {
 	// NoUnauthenticate takes UNAUTHENTICATE away: where a proxy checks who logs in, and
 	// then passes everything on, it would let clients around it (RFC 8437, 8).
 	NoUnauthenticate bool
+	// Scram offers SCRAM-SHA-256. It has to be wanted: clients choose it where it is
+	// offered, and those that use Cyrus SASL refuse the 600,000 iterations that
+	// accounts have by default, and do not try another mechanism then.
+	Scram bool
 	// Admins are the names of the accounts whose users may set quotas, and see those
 	// of all accounts (RFC 9208).
 	Admins []string
@@ -123,7 +127,7 @@ func New(cfg Config) (*Server, error) {
 		Verifier: auth.New(), Secret: cfg.Client.ClusterID, TLS: cfg.TLS, Limits: cfg.Limits,
 		LoginTimeout: cfg.LoginTimeout, IdleTimeout: cfg.IdleTimeout, WriteTimeout: cfg.WriteTimeout, ProgressEvery: cfg.ProgressEvery,
 		SpoolDir: cfg.SpoolDir, MaxNotices: cfg.MaxNotices, Log: cfg.Log, Version: cfg.Version, Metadata: serverMetadata(cfg), Admins: admins,
-		NoUnauthenticate: cfg.NoUnauthenticate,
+		NoUnauthenticate: cfg.NoUnauthenticate, Scram: cfg.Scram,
 	}}
 	s.mu.listeners = make(map[net.Listener]struct{})
 	s.mu.conns = make(map[*session.Conn]context.CancelFunc)

@@ -39,6 +39,9 @@ type frontConfig struct {
 	// NoUnauthenticate takes IMAP's UNAUTHENTICATE away, for frontends behind a proxy
 	// that checks who logs in.
 	NoUnauthenticate bool `yaml:"no_unauthenticate"`
+	// Scram offers IMAP's SCRAM-SHA-256, which clients then choose: those that use
+	// Cyrus SASL refuse as many iterations as accounts have by default.
+	Scram bool `yaml:"scram"`
 	// TLS is what mail clients see. Without it, passwords travel in the clear.
 	TLS clientTLS `yaml:"tls"`
 	// Cluster secures the connections to the nodes.
@@ -128,6 +131,7 @@ Prints "ready" when it has reached all shards of the cluster and listens.`,
 			override(flags, "contact", &cfg.Contact, given.Contact)
 			override(flags, "admin", &cfg.Admins, given.Admins)
 			override(flags, "no-unauthenticate", &cfg.NoUnauthenticate, given.NoUnauthenticate)
+			override(flags, "scram", &cfg.Scram, given.Scram)
 			override(flags, "tls-cert", &cfg.TLS.Cert, given.TLS.Cert)
 			override(flags, "tls-key", &cfg.TLS.Key, given.TLS.Key)
 			given.Cluster.override(flags, &cfg.Cluster)
@@ -155,6 +159,7 @@ Prints "ready" when it has reached all shards of the cluster and listens.`,
 	flags.StringVar(&given.Comment, "comment", "", "`text` for all users, which IMAP clients see as the server's comment")
 	flags.StringVar(&given.Contact, "contact", "", "`URI` of who runs the server, as mailto:postmaster@example.org, for IMAP clients that ask")
 	flags.StringSliceVar(&given.Admins, "admin", nil, "an `account` whose user may set quotas by IMAP; repeatable")
+	flags.BoolVar(&given.Scram, "scram", false, "offer SCRAM-SHA-256; clients that use Cyrus SASL refuse the iterations that accounts have by default")
 	flags.BoolVar(&given.NoUnauthenticate, "no-unauthenticate", false, "no UNAUTHENTICATE, for a frontend behind a proxy that checks who logs in")
 	flags.StringVar(&given.TLS.Cert, "tls-cert", "", "PEM `file` of the certificate chain that mail clients see")
 	flags.StringVar(&given.TLS.Key, "tls-key", "", "PEM `file` of its key")

@@ -44,7 +44,7 @@ func startFronts(c *client.Client, cfg *frontConfig, log *slog.Logger) (*fronts,
 	if err != nil {
 		return nil, err
 	}
-	imap := imapfront.Config{Client: c, TLS: tlsConfig, Log: log, Version: version(), Comment: cfg.Comment, Contact: cfg.Contact, Admins: cfg.Admins, NoUnauthenticate: cfg.NoUnauthenticate}
+	imap := imapfront.Config{Client: c, TLS: tlsConfig, Log: log, Version: version(), Comment: cfg.Comment, Contact: cfg.Contact, Admins: cfg.Admins, NoUnauthenticate: cfg.NoUnauthenticate, Scram: cfg.Scram}
 	imaps := imap
 	imaps.Implicit = true
 	f := &fronts{log: log, failed: make(chan error, 3)}

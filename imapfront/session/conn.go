@@ -48,6 +48,8 @@ type Config struct {
 	Version string
 	// NoUnauthenticate takes UNAUTHENTICATE away (RFC 8437, 8).
 	NoUnauthenticate bool
+	// Scram offers SCRAM-SHA-256 and, over TLS, SCRAM-SHA-256-PLUS.
+	Scram bool
 	// Metadata is the server's shared annotations, by name in lower case (RFC 5464,
 	// 3.2.1.1).
 	Metadata map[string]string

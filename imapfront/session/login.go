@@ -22,8 +22,11 @@ func (c *Conn) capabilities() string {
 			caps = append(caps, "STARTTLS")
 		}
 		if c.mayLogin() {
-			caps = append(caps, "AUTH=PLAIN", "AUTH="+scramSHA256)
-			if c.binding().IsSupported() {
+			caps = append(caps, "AUTH=PLAIN")
+			if c.cfg.Scram {
+				caps = append(caps, "AUTH="+scramSHA256)
+			}
+			if c.cfg.Scram && c.binding().IsSupported() {
 				caps = append(caps, "AUTH="+scramSHA256Plus)
 			}
 			return strings.Join(caps, " ")
@@ -54,15 +57,14 @@ func (c *Conn) login(ctx context.Context, cmd wire.Login) error {
 // authenticate runs a SASL exchange (RFC 9051, 6.2.2; RFC 4959).
 func (c *Conn) authenticate(ctx context.Context, cmd wire.Authenticate) error {
 	var exchange func() error
-	switch cmd.Mechanism {
-	case "PLAIN":
+	switch {
+	case cmd.Mechanism == "PLAIN":
 		exchange = func() error { return c.plain(ctx, cmd.Initial) }
-	case scramSHA256:
+	case !c.cfg.Scram:
+	case cmd.Mechanism == scramSHA256:
 		exchange = func() error { return c.scram(ctx, cmd.Initial, false) }
-	case scramSHA256Plus:
-		if c.binding().IsSupported() {
-			exchange = func() error { return c.scram(ctx, cmd.Initial, true) }
-		}
+	case cmd.Mechanism == scramSHA256Plus && c.binding().IsSupported():
+		exchange = func() error { return c.scram(ctx, cmd.Initial, true) }
 	}
 	switch {
 	case exchange == nil:
