@@ -76,6 +76,10 @@ type Config struct {
 	// Undelete is how long the content of expunged messages is kept; default 24 h.
 	Undelete time.Duration
 
+	// Mend is how often a node that leads groups looks whether a member's disk was
+	// replaced, to take it in as a new one; default 2 s, negative: never.
+	Mend time.Duration
+
 	// OnFatal is called, once, when what is on disk is unknown: a failed write or
 	// fsync. Nil: the process exits with status 1 after a log line.
 	OnFatal func(error)
@@ -83,6 +87,10 @@ type Config struct {
 	Faults *transport.Faults
 	// Log; nil: discarded.
 	Log *slog.Logger
+
+	// blobAge is how old a file of bodies must be before it is written anew to get rid
+	// of what was deleted; 0: 5 min, within which much of what is deleted at all is.
+	blobAge time.Duration
 }
 
 var nodeID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,63}$`)
@@ -142,6 +150,8 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.LogCache, 64<<20)
 	setDefault(&c.MinFree, 512<<20)
 	setDefault(&c.Upkeep, 10*time.Second)
+	setDefault(&c.blobAge, 5*time.Minute)
+	setDefault(&c.Mend, 2*time.Second)
 	setDefault(&c.ExpungeHistory, 100_000)
 	setDefault(&c.Undelete, 24*time.Hour)
 	if c.FS == nil {

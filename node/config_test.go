@@ -51,22 +51,52 @@ func TestConfigDefaults(t *testing.T) {
 // A data directory has one owner for ever.
 func TestClaim(t *testing.T) {
 	fs := vfs.NewCrashableMem()
-	mine := identity{Version: 1, Node: "n1", Cluster: "c"}
+	first, err := claim(fs, "data", "n1", "c")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for range 2 {
-		if err := claim(fs, "data", mine); err != nil {
+		fs = fs.CrashClone(vfs.CrashCloneCfg{}) // durable at once
+		if got, err := claim(fs, "data", "n1", "c"); err != nil || got != first {
+			t.Fatalf("%+v, %v; want %+v", got, err, first)
+		}
+	}
+	for _, other := range [][2]string{{"n2", "c"}, {"n1", "d"}} {
+		if _, err := claim(fs, "data", other[0], other[1]); err == nil || !strings.Contains(err.Error(), `belongs to node "n1"`) {
+			t.Errorf("%v: %v", other, err)
+		}
+	}
+	if another, err := claim(fs, "empty", "n1", "c"); err != nil || another.Incarnation == first.Incarnation {
+		t.Errorf("another disk: %+v, %v; the first is %+v", another, err, first)
+	}
+	for name, content := range map[string]string{
+		"of a release before": `{"version":1,"node":"n1","cluster":"c"}` + "\n",
+		"of a later one":      `{"version":3,"node":"n1","cluster":"c"}` + "\n",
+		"damaged":             `{"version":2,"node":"n1","cluster":"c"}` + "\ncrc32c 00000000\n",
+	} {
+		f, err := fs.Create("data/"+identityFile, vfs.WriteCategoryUnspecified)
+		if err != nil {
 			t.Fatal(err)
 		}
-		fs = fs.CrashClone(vfs.CrashCloneCfg{}) // durable at once
-	}
-	for _, other := range []identity{{1, "n2", "c"}, {1, "n1", "d"}, {2, "n1", "c"}} {
-		if err := claim(fs, "data", other); err == nil || !strings.Contains(err.Error(), `belongs to node "n1"`) {
-			t.Errorf("%v: %v", other, err)
+		if _, err := f.Write([]byte(content)); err != nil || f.Close() != nil {
+			t.Fatal(err)
+		}
+		got, err := claim(fs, "data", "n1", "c")
+		switch {
+		case name == "of a release before":
+			if err != nil || got.Incarnation != "" {
+				t.Errorf("%s: %+v, %v", name, got, err)
+			}
+		case err == nil:
+			t.Errorf("%s: is taken", name)
+		case isDamage(err) != (name == "damaged"):
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 	if err := fs.MkdirAll("other/photos", 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := claim(fs, "other", mine); err == nil {
+	if _, err := claim(fs, "other", "n1", "c"); err == nil {
 		t.Error("a directory with somebody's files is taken")
 	}
 }

@@ -50,6 +50,7 @@ func (n *Node) found(ctx context.Context, d *directory.Directory) error {
 	if err != nil {
 		return err
 	}
+	withFounders(m, n.knownFounders())
 	n.log.Info("founding the cluster", "id", m.GetClusterId(), "nodes", len(nodes), "shards", n.cfg.Shards)
 	err = d.Found(ctx, m)
 	if errors.Is(err, directory.ErrFounded) {

@@ -16,7 +16,7 @@ import (
 // replicaConfig is what all replicas of the node have in common.
 func (n *Node) replicaConfig() shard.Config {
 	return shard.Config{
-		NodeID:    n.cfg.ID,
+		NodeID:    n.serverID,
 		Log:       n.raftlog,
 		Transport: n.mux,
 		Flusher:   n.flusher,
@@ -33,9 +33,8 @@ func (n *Node) replicaConfig() shard.Config {
 
 // openDirectory starts group 0 and founds it, if need be.
 func (n *Node) openDirectory() error {
-	founders := n.peerIDs()
 	cfg := n.replicaConfig()
-	cfg.Preferred = founders[0] == n.cfg.ID
+	cfg.Preferred = n.peerIDs()[0] == n.cfg.ID
 	opened := make(chan struct{})
 	cfg.LeaderWorkEvery = time.Second
 	cfg.LeaderWork = func(ctx context.Context, _ *shard.Replica) {
@@ -50,11 +49,18 @@ func (n *Node) openDirectory() error {
 	}
 	dir, err := directory.Open(n.state, cfg)
 	if err != nil {
+		if isDamage(err) {
+			n.noteDamage(err)
+		}
 		return fmt.Errorf("directory: %w", err)
 	}
 	n.directory = dir
 	n.opened.Store(dir)
 	close(opened)
+	founders := n.knownFounders()
+	if !slices.Contains(founders, n.serverID) {
+		return nil // there is none yet, or a leader is to take this server in
+	}
 	if err := dir.Replica().Bootstrap(founders); err != nil {
 		return fmt.Errorf("directory: found: %w", err)
 	}
@@ -81,6 +87,9 @@ func (n *Node) followMap(ctx context.Context) {
 			}
 			if err := n.openShard(sh); err != nil {
 				n.log.Error("replica cannot be started", "shard", sh.GetId(), "error", err)
+				if isDamage(err) {
+					n.fail(err)
+				}
 			}
 		}
 		// Now it is durable that the map is what it is. A node that starts again
@@ -116,10 +125,13 @@ func (n *Node) openShard(info *pb.ShardInfo) error {
 		marks.Close()
 		return err
 	}
-	if err := r.Bootstrap(info.GetReplicas()); err != nil {
-		_ = r.Close() // err tells more
-		marks.Close()
-		return err
+	// A server that is none of the founders is taken in by the group's leader.
+	if founders := shardFounders(info); slices.Contains(founders, n.serverID) {
+		if err := r.Bootstrap(founders); err != nil {
+			_ = r.Close() // err tells more
+			marks.Close()
+			return err
+		}
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -17,6 +17,11 @@ type host struct{ n *Node }
 // NodeID implements service.Host.
 func (h host) NodeID() string { return h.n.cfg.ID }
 
+// Server implements service.Host.
+func (h host) Server() (id, cluster string, founders []string, rejoins bool) {
+	return h.n.serverID, h.n.cfg.Cluster, h.n.knownFounders(), h.n.identity.Rejoins
+}
+
 // Map implements service.Host.
 func (h host) Map() *pb.ClusterMap { return h.n.directory.Map() }
 

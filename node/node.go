@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/hashicorp/raft"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
@@ -32,6 +33,11 @@ type Node struct {
 	cfg  Config
 	log  *slog.Logger
 	disk diskGuard
+
+	identity identity
+	serverID string                   // the node's server id; see transport.ServerID
+	founders atomic.Pointer[[]string] // server ids; nil: no cluster is known yet
+	peers    *peers
 
 	listener  net.Listener
 	raftlog   *raftlog.Store
@@ -84,11 +90,12 @@ func (n *Node) open(ctx context.Context) error {
 		}
 		n.listener = l
 	}
-	if err := claim(n.cfg.FS, n.cfg.DataDir, identity{Version: 1, Node: n.cfg.ID, Cluster: n.cfg.Cluster}); err != nil {
-		return fmt.Errorf("data directory: %w", err)
+	creds := n.cfg.PeerTLS
+	if creds == nil {
+		creds = insecure.NewCredentials()
 	}
-	n.disk.check(n.cfg)
-	if err := n.openStores(); err != nil {
+	n.peers = &peers{self: n.cfg.ID, cluster: n.cfg.Cluster, resolve: n.resolve, creds: creds}
+	if err := n.openData(ctx); err != nil {
 		return err
 	}
 	if err := n.openTransport(); err != nil {
@@ -106,13 +113,50 @@ func (n *Node) open(ctx context.Context) error {
 	}()
 	background, cancel := context.WithCancel(context.Background())
 	n.cancel = cancel
+	n.wg.Go(func() { n.join(background) })
 	n.wg.Go(func() { n.followMap(background) })
+	n.wg.Go(func() { n.keepTidy(background) })
+	if n.cfg.Mend > 0 && len(n.cfg.Peers) > 1 {
+		n.wg.Go(func() { n.mend(background) })
+	}
 	n.wg.Go(func() {
 		// The others may have space.
 		n.disk.run(background, n.cfg, func() { n.handOver(background) })
 	})
 	n.log.Info("node is up", "address", n.Addr(), "data", n.cfg.DataDir)
 	return ctx.Err()
+}
+
+// openData opens what is on disk. What is found to be damaged is set aside, if the
+// cluster can do without it, and the node begins anew.
+func (n *Node) openData(ctx context.Context) error {
+	if _, err := n.mendData(ctx); err != nil {
+		return err
+	}
+	err := n.tryData()
+	if !isDamage(err) {
+		return err
+	}
+	if err := n.closeStores(); err != nil {
+		n.log.Warn("damaged data", "error", err)
+	}
+	n.noteDamage(err)
+	if done, err := n.mendData(ctx); err != nil || !done {
+		return err
+	}
+	return n.tryData()
+}
+
+func (n *Node) tryData() (err error) {
+	if n.identity, err = claim(n.cfg.FS, n.cfg.DataDir, n.cfg.ID, n.cfg.Cluster); err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
+	n.serverID = transport.ServerID(n.cfg.ID, n.identity.Incarnation)
+	if err := n.loadFounders(); err != nil {
+		return err
+	}
+	n.disk.check(n.cfg)
+	return n.openStores()
 }
 
 func (n *Node) openStores() (err error) {
@@ -131,16 +175,12 @@ func (n *Node) openStores() (err error) {
 }
 
 func (n *Node) openTransport() (err error) {
-	creds := n.cfg.PeerTLS
-	if creds == nil {
-		creds = insecure.NewCredentials()
-	}
 	n.mux, err = transport.New(transport.Config{
-		NodeID:    n.cfg.ID,
+		NodeID:    n.serverID,
 		ClusterID: n.cfg.Cluster,
 		Resolve:   n.resolve,
 		DialOptions: []grpc.DialOption{
-			grpc.WithTransportCredentials(creds),
+			grpc.WithTransportCredentials(n.peers.creds),
 			grpc.WithStaticStreamWindowSize(streamWindow),
 			grpc.WithStaticConnWindowSize(connWindow),
 		},
@@ -151,9 +191,10 @@ func (n *Node) openTransport() (err error) {
 	return err
 }
 
-// resolve finds a node's address: in the configuration, or, for a node that has
-// joined since, on the map.
-func (n *Node) resolve(id string) (string, bool) {
+// resolve finds the address of a node, or of a server's node: in the configuration,
+// or, for a node that has joined since, on the map.
+func (n *Node) resolve(server string) (string, bool) {
+	id := transport.NodeOf(server)
 	if addr, ok := n.cfg.Peers[id]; ok {
 		return addr, true
 	}
@@ -222,6 +263,9 @@ func (n *Node) peerIDs() []string { return slices.Sorted(maps.Keys(n.cfg.Peers))
 func (n *Node) fail(err error) {
 	n.fatal.Do(func() {
 		n.log.Error("disk has failed; this node must end", "error", err)
+		if isDamage(err) {
+			n.noteDamage(err)
+		}
 		n.cfg.OnFatal(err)
 	})
 }
@@ -355,6 +399,18 @@ func (n *Node) release() error {
 	if n.flusher != nil {
 		n.flusher.Close()
 	}
+	if n.peers != nil {
+		n.peers.close()
+	}
+	errs = append(errs, n.closeStores())
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("node %s: close: %w", n.cfg.ID, err)
+	}
+	return nil
+}
+
+func (n *Node) closeStores() error {
+	var errs []error
 	if n.state != nil {
 		// What is flushed need not be replayed at the next start.
 		errs = append(errs, n.state.Flush(), n.state.Close())
@@ -362,10 +418,8 @@ func (n *Node) release() error {
 	if n.raftlog != nil {
 		errs = append(errs, n.raftlog.Close())
 	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("node %s: close: %w", n.cfg.ID, err)
-	}
-	return nil
+	n.state, n.raftlog = nil, nil
+	return errors.Join(errs...)
 }
 
 // Kill stops the node as a crash would, as seen from outside: it says nothing
@@ -377,6 +431,42 @@ func (n *Node) Kill() {
 	n.mu.Unlock()
 	n.server.Stop()
 	_ = n.mux.Close() // it only ends connections
+}
+
+// ServerID is the id by which the node votes: its own, and which of its disks it has
+// now.
+func (n *Node) ServerID() string { return n.serverID }
+
+// Voters returns the server ids of those who vote in a group, as this node's replica
+// of it knows them; nil if it has none.
+func (n *Node) Voters(group uint32) []string {
+	r := n.host().Replica(group)
+	if r == nil {
+		return nil
+	}
+	var list []string
+	for _, s := range r.Members() {
+		if s.Suffrage == raft.Voter {
+			list = append(list, string(s.ID))
+		}
+	}
+	return list
+}
+
+// ReadAll reads all that the node's replicas hold, so that what is damaged is found. It
+// takes as long as the disk needs, next to what the node has to do.
+func (n *Node) ReadAll(ctx context.Context) error {
+	for _, sh := range n.shards() {
+		v, err := sh.State.View()
+		if err == nil {
+			_, err = v.Digests(ctx, nil)
+			err = errors.Join(err, v.Close())
+		}
+		if err != nil {
+			return fmt.Errorf("node %s: shard %d: %w", n.cfg.ID, sh.ID, err)
+		}
+	}
+	return nil
 }
 
 // Map is the newest map that the node knows, nil before the first. It is

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -39,6 +38,10 @@ func openState(cfg Config, dir string, fatal func(error)) (*pebble.DB, error) {
 		// end for us. Compactions that are cancelled are not told of.
 		EventListener: &pebble.EventListener{
 			BackgroundError: func(err error) { fatal(fmt.Errorf("state store: %w", err)) },
+			// Also of what is read for a client.
+			DataCorruption: func(i pebble.DataCorruptionInfo) {
+				fatal(fmt.Errorf("state store: %s: %w", i.Path, i.Details))
+			},
 		},
 	}
 	// Bodies are most of what there is, and never change: they are written once,
@@ -47,7 +50,7 @@ func openState(cfg Config, dir string, fatal func(error)) (*pebble.DB, error) {
 	opts.Experimental.ValueSeparationPolicy = func() pebble.ValueSeparationPolicy {
 		return pebble.ValueSeparationPolicy{
 			Enabled: true, MinimumSize: 1 << 10, MaxBlobReferenceDepth: 10,
-			RewriteMinimumAge: 5 * time.Minute, TargetGarbageRatio: 0.2,
+			RewriteMinimumAge: cfg.blobAge, TargetGarbageRatio: 0.2,
 		}
 	}
 	for i := range opts.Levels {

@@ -57,20 +57,36 @@ func (u *upkeep) run(ctx context.Context, r *shard.Replica) {
 		u.n.log.Warn("upkeep", "error", err)
 		return
 	}
-	for _, e := range entries {
-		// An account with more garbage than an entry may remove has its turn
-		// again: others wait too.
-		res, _, err := r.Propose(ctx, e)
-		if err != nil {
-			u.n.log.Debug("upkeep not proposed", "account", e.GetAccount(), "error", err)
-			return // it will be found again
+	// An account with more garbage than an entry may remove has its turn again, as
+	// long as the round lasts.
+	for left := upkeepEntries; len(entries) > 0 && left > 0; {
+		var again []*pb.Entry
+		for _, e := range entries {
+			more, ok := u.propose(ctx, r, e)
+			if !ok {
+				return // it will be found again
+			}
+			if left--; more {
+				again = append(again, e)
+			}
 		}
-		switch res.GetCode() {
-		case pb.Code_CODE_OK, pb.Code_CODE_NO_ACCOUNT, pb.Code_CODE_NO_MAILBOX:
-		default:
-			u.n.log.Warn("upkeep refused", "account", e.GetAccount(), "code", res.GetCode(), "detail", res.GetDetail())
-		}
+		entries = again
 	}
+}
+
+// propose has an entry done; more: there is more of the same to be done.
+func (u *upkeep) propose(ctx context.Context, r *shard.Replica, e *pb.Entry) (more, ok bool) {
+	res, _, err := r.Propose(ctx, e)
+	if err != nil {
+		u.n.log.Debug("upkeep not proposed", "account", e.GetAccount(), "error", err)
+		return false, false
+	}
+	switch res.GetCode() {
+	case pb.Code_CODE_OK, pb.Code_CODE_NO_ACCOUNT, pb.Code_CODE_NO_MAILBOX:
+	default:
+		u.n.log.Warn("upkeep refused", "account", e.GetAccount(), "code", res.GetCode(), "detail", res.GetDetail())
+	}
+	return res.GetMore() && e.GetCollect() != nil, true // of a queue, only so much is to be merged
 }
 
 // plan looks at the next accounts and returns what is to be proposed.

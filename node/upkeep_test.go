@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"google.golang.org/protobuf/proto"
 
@@ -15,6 +16,7 @@ import (
 // machineBench is a state machine that is driven by hand.
 type machineBench struct {
 	t     *testing.T
+	db    *pebble.DB
 	fsm   *raftfsm.FSM
 	index uint64
 	now   time.Time
@@ -22,7 +24,11 @@ type machineBench struct {
 
 func newMachineBench(t *testing.T) *machineBench {
 	t.Helper()
-	cfg := (&Config{FS: vfs.NewMem()}).withDefaults()
+	return newMachineBenchOf(t, (&Config{FS: vfs.NewMem()}).withDefaults())
+}
+
+func newMachineBenchOf(t *testing.T, cfg Config) *machineBench {
+	t.Helper()
 	db, err := openState(cfg, "state", func(err error) { t.Error(err) })
 	if err != nil {
 		t.Fatal(err)
@@ -32,7 +38,7 @@ func newMachineBench(t *testing.T) *machineBench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &machineBench{t: t, fsm: fsm, now: time.Unix(1_800_000_000, 0)}
+	return &machineBench{t: t, db: db, fsm: fsm, now: time.Unix(1_800_000_000, 0)}
 }
 
 func (b *machineBench) apply(entries ...*pb.Entry) []*pb.Result {

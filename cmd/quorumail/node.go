@@ -72,8 +72,10 @@ func newNode(process *processFlags) *cobra.Command {
 		Long: `Runs a storage node: a member of a cluster that keeps mail on disk and agrees with
 the others on each change. All nodes are started with the same list of peers.
 
-A node that has lost its disk must come back under a new id: it has forgotten whom
-it voted for.`,
+A cluster is founded once all of its nodes are there. A node that has lost its disk
+comes back under its id with an empty one: it takes no part until the leaders have
+taken it in as a new member and it has all that the others have. A node that finds its
+data damaged sets it aside, beside the new, and does the same.`,
 		Example: `  quorumail node --id n1 --data /var/lib/quorumail --listen 10.0.0.1:7000 \
       --peer n1=10.0.0.1:7000 --peer n2=10.0.0.2:7000 --peer n3=10.0.0.3:7000`,
 		Args: exactArgs(0),

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -38,7 +40,7 @@ type Options struct {
 	Dir string
 	// Adjust changes the configuration of each node before each of its starts.
 	Adjust func(*node.Config)
-	// Log; nil: discarded.
+	// Log; nil: discarded, unless the environment has NODETEST_LOG.
 	Log *slog.Logger
 }
 
@@ -81,6 +83,9 @@ func Start(t testing.TB, o Options) *Cluster {
 	}
 	if o.Replicas == 0 {
 		o.Replicas = min(3, o.Nodes)
+	}
+	if o.Log == nil && os.Getenv("NODETEST_LOG") != "" {
+		o.Log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
 	c := &Cluster{t: t, opts: o, faults: &transport.Faults{}}
 	t.Cleanup(func() { c.close(t) })
@@ -139,7 +144,7 @@ func (c *Cluster) start(m *member) error {
 		Timing:     c.timing(),
 		ReadWait:   500 * time.Millisecond,
 		BlockCache: 8 << 20, MemTable: 4 << 20, LogCache: 8 << 20,
-		MinFree: -1, Upkeep: -1,
+		MinFree: -1, Upkeep: -1, Mend: 100 * time.Millisecond,
 		OnFatal: func(err error) {
 			// What a node that was killed finds while it is being freed is nobody's.
 			if !l.over.Load() {
@@ -325,6 +330,81 @@ func (c *Cluster) Restart(t testing.TB, name string) {
 	if err := c.start(c.member(t, name)); err != nil {
 		t.Fatalf("restart: %v", err)
 	}
+}
+
+// Disk returns the file system of a node and the directory of its data there. A node
+// whose data is changed must not run.
+func (c *Cluster) Disk(t testing.TB, name string) (f vfs.FS, dir string) {
+	t.Helper()
+	m := c.member(t, name)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.fs, m.dir
+}
+
+// Swap gives a node that does not run another disk, nil: an empty one, and returns the
+// one that it had.
+func (c *Cluster) Swap(t testing.TB, name string, disk *vfs.MemFS) (old *vfs.MemFS) {
+	t.Helper()
+	m := c.member(t, name)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.node != nil || m.mem == nil {
+		t.Fatalf("node %s runs, or its disk is not in memory", name)
+	}
+	if disk == nil {
+		disk = vfs.NewCrashableMem()
+	}
+	old, m.mem, m.fs = m.mem, disk, disk
+	return old
+}
+
+// Whole waits until every running node votes in every group, by the name of the disk
+// that it has now, as the groups' leaders know it.
+func (c *Cluster) Whole(t testing.TB) {
+	t.Helper()
+	eventually(t, "all nodes vote", c.Missing)
+}
+
+// Missing says which running node does not vote in which group, or nothing.
+func (c *Cluster) Missing() string {
+	for group := uint32(0); group <= uint32(c.opts.Shards); group++ {
+		if missing := c.notVoting(group); missing != "" {
+			return missing
+		}
+	}
+	return ""
+}
+
+func (c *Cluster) notVoting(group uint32) string {
+	var voters []string
+	term := uint64(0)
+	for _, name := range c.Nodes() {
+		n := c.Node(name)
+		if n == nil {
+			continue
+		}
+		for _, st := range n.Status() {
+			if st.GetShard() == group && st.GetRole() == "leader" && st.GetTerm() >= term {
+				voters, term = n.Voters(group), st.GetTerm()
+			}
+		}
+	}
+	if len(voters) == 0 {
+		return fmt.Sprintf("nobody leads group %d", group)
+	}
+	for _, name := range c.Nodes() {
+		if n := c.Node(name); n != nil && !slices.Contains(voters, n.ServerID()) {
+			return fmt.Sprintf("%s is not among the voters %v of group %d", n.ServerID(), voters, group)
+		}
+	}
+	return ""
+}
+
+// TryRestart is Restart of a node that may refuse to start.
+func (c *Cluster) TryRestart(t testing.TB, name string) error {
+	t.Helper()
+	return c.start(c.member(t, name))
 }
 
 // Freeze makes a node give no sign of life, as SIGSTOP does: its connections

@@ -12,7 +12,8 @@ import (
 // nanoseconds since 1970, 0 if unset (varint), length of the extensions
 // (uvarint), extensions, data. Its index is in the key.
 
-var errCorrupt = errors.New("entry is corrupt")
+// ErrCorrupt says that what was written and synced is not there as it was.
+var ErrCorrupt = errors.New("data is damaged")
 
 func appendedAt(l *raft.Log) int64 {
 	if l.AppendedAt.IsZero() {
@@ -53,23 +54,23 @@ func putEntry(b []byte, l *raft.Log) {
 // is left alone.
 func getEntry(b []byte, l *raft.Log) error {
 	if len(b) < 1 {
-		return errCorrupt
+		return ErrCorrupt
 	}
 	l.Type = raft.LogType(b[0])
 	b = b[1:]
 	term, n := binary.Uvarint(b)
 	if n <= 0 {
-		return errCorrupt
+		return ErrCorrupt
 	}
 	b = b[n:]
 	at, n := binary.Varint(b)
 	if n <= 0 {
-		return errCorrupt
+		return ErrCorrupt
 	}
 	b = b[n:]
 	ext, n := binary.Uvarint(b)
 	if n <= 0 || ext > uint64(len(b)-n) {
-		return errCorrupt
+		return ErrCorrupt
 	}
 	b = b[n:]
 	l.Term = term

@@ -87,7 +87,10 @@ func (g *Group) GetLog(index uint64, l *raft.Log) error {
 		err = getEntry(payload, l)
 	}
 	if err != nil {
-		return fmt.Errorf("raftlog: group %d: get %d: %w", g.id, index, err)
+		// The library cannot do without an entry that the log is to have.
+		err = fmt.Errorf("raftlog: group %d: get %d: %w", g.id, index, err)
+		g.store.fatal(err)
+		return err
 	}
 	l.Index = index
 	return nil

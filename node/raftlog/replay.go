@@ -52,7 +52,7 @@ func (r *replayer) all() error {
 	var data []byte
 	for i, seg := range segments {
 		if i > 0 && seg.number != segments[i-1].number+1 {
-			return fmt.Errorf("segment %d is missing: %w", segments[i-1].number+1, errCorrupt)
+			return fmt.Errorf("segment %d is missing: %w", segments[i-1].number+1, ErrCorrupt)
 		}
 		if data == nil {
 			var err error
@@ -73,7 +73,7 @@ func (r *replayer) all() error {
 			case ok && h.kind == kindCheckpoint:
 				limit = int(h.index)
 			case i+2 < len(segments) || laterDurable(next, segments[i+1].number, 0):
-				return fmt.Errorf("%s: no checkpoint: %w", segments[i+1].path, errCorrupt)
+				return fmt.Errorf("%s: no checkpoint: %w", segments[i+1].path, ErrCorrupt)
 			default:
 				// It was begun and nothing in it was ever durable.
 				if err := r.s.fs.Remove(segments[i+1].path); err != nil {
@@ -82,7 +82,7 @@ func (r *replayer) all() error {
 				r.s.w.segments, segments = segments[:i+1], segments[:i+1]
 			}
 		}
-		if i == 0 && len(segments) == 1 {
+		if i == 0 && len(segments) == 1 && seg.number == 1 {
 			if h, _, ok := parseRecord(data, seg.number); (!ok || h.kind != kindCheckpoint) && !laterDurable(data, seg.number, 0) {
 				// The very first, of which nothing was ever durable.
 				r.s.w.segments = nil
@@ -125,12 +125,12 @@ func (r *replayer) segment(i int, seg *segment, data []byte, limit int) error {
 		h, payload, ok := parseRecord(data[at:], seg.number)
 		if !ok {
 			if limit >= 0 || laterDurable(data, seg.number, at) {
-				return fmt.Errorf("%s: record at %d: %w", seg.path, at, errCorrupt)
+				return fmt.Errorf("%s: record at %d: %w", seg.path, at, ErrCorrupt)
 			}
 			break
 		}
 		if (at == 0) != (h.kind == kindCheckpoint) {
-			return fmt.Errorf("%s: record at %d is of kind %d: %w", seg.path, at, h.kind, errCorrupt)
+			return fmt.Errorf("%s: record at %d is of kind %d: %w", seg.path, at, h.kind, ErrCorrupt)
 		}
 		if err := r.record(i, seg, h, payload, at); err != nil {
 			return fmt.Errorf("%s: record at %d: %w", seg.path, at, err)
@@ -138,7 +138,7 @@ func (r *replayer) segment(i int, seg *segment, data []byte, limit int) error {
 		at += recordLen(len(payload))
 	}
 	if limit >= 0 && at != limit {
-		return fmt.Errorf("%s: ends at %d, want %d: %w", seg.path, at, limit, errCorrupt)
+		return fmt.Errorf("%s: ends at %d, want %d: %w", seg.path, at, limit, ErrCorrupt)
 	}
 	seg.size = int64(at)
 	return nil
@@ -192,11 +192,11 @@ func (r *replayer) compare(groups map[uint32]*streamState) error {
 	for id, g := range groups {
 		have, ok := state[id]
 		if !ok || have.first != g.first || have.last != g.last || !equalValues(have.values, g.values) {
-			return fmt.Errorf("group %d: checkpoint does not agree with the records before it: %w", id, errCorrupt)
+			return fmt.Errorf("group %d: checkpoint does not agree with the records before it: %w", id, ErrCorrupt)
 		}
 	}
 	if len(groups) != len(state) {
-		return fmt.Errorf("checkpoint has %d groups, want %d: %w", len(groups), len(state), errCorrupt)
+		return fmt.Errorf("checkpoint has %d groups, want %d: %w", len(groups), len(state), ErrCorrupt)
 	}
 	return nil
 }
@@ -215,7 +215,7 @@ func (r *replayer) open() error {
 		for index := state.first; index <= state.last && index > 0; index++ {
 			at, ok := g.mu.at.get(index)
 			if !ok {
-				return fmt.Errorf("group %d: entry %d is missing: %w", id, index, errCorrupt)
+				return fmt.Errorf("group %d: entry %d is missing: %w", id, index, ErrCorrupt)
 			}
 			g.mu.sizes.add(index, int64(at.length))
 		}

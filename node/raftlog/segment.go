@@ -64,7 +64,7 @@ func (g *segment) read(fs vfs.FS, at location) ([]byte, error) {
 	}
 	h, payload, ok := parseRecord(b, g.number)
 	if !ok || h.kind != kindEntry || h.length != at.length {
-		return nil, fmt.Errorf("%s: record at %d: %w", g.path, at.offset, errCorrupt)
+		return nil, fmt.Errorf("%s: record at %d: %w", g.path, at.offset, ErrCorrupt)
 	}
 	return payload, nil
 }

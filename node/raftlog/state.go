@@ -107,7 +107,7 @@ func (d *decoder) values(into map[string][]byte) {
 
 func (d *decoder) end() error {
 	if d.bad || len(d.b) > 0 {
-		return errCorrupt
+		return ErrCorrupt
 	}
 	return nil
 }
@@ -144,7 +144,7 @@ func (s stream) apply(h header, payload []byte) error {
 	case kindEntry:
 		switch {
 		case h.index == 0:
-			return fmt.Errorf("group %d: entry 0: %w", h.group, errCorrupt)
+			return fmt.Errorf("group %d: entry 0: %w", h.group, ErrCorrupt)
 		case g.last == 0:
 			g.first, g.last = h.index, h.index
 		case h.index == g.last+1:
@@ -152,7 +152,7 @@ func (s stream) apply(h header, payload []byte) error {
 		case h.index >= g.first && h.index <= g.last:
 			return nil
 		default:
-			return fmt.Errorf("group %d: entry %d, log has %d to %d: %w", h.group, h.index, g.first, g.last, errCorrupt)
+			return fmt.Errorf("group %d: entry %d, log has %d to %d: %w", h.group, h.index, g.first, g.last, ErrCorrupt)
 		}
 	case kindTail:
 		if g.last = min(g.last, h.index-1); g.last < g.first {

@@ -114,7 +114,7 @@ func (s *Store) syncDir(dir string) error {
 // Close writes what is not yet written and closes the store. Its groups must not
 // be in use.
 func (s *Store) Close() error {
-	err := s.sync()
+	err := errors.Join(s.sync(), s.seal())
 	if s.Err() != nil {
 		err = nil // it has been told
 	}
@@ -128,6 +128,20 @@ func (s *Store) Close() error {
 		return fmt.Errorf("raftlog: close: %w", err)
 	}
 	return nil
+}
+
+// seal adds a record that says nothing but that all before it is durable: after it,
+// what cannot be read is damage, and not what a crash has torn.
+func (s *Store) seal() error {
+	return s.commit(true, func(e *encoder) {
+		if s.w.active == nil {
+			return // nothing was written since the store was opened
+		}
+		for id := range s.w.state {
+			e.record(header{kind: kindStable, group: id}, appendValues(nil, nil))
+			return
+		}
+	})
 }
 
 // Group returns the log of a group, creating it if there is none. Calls with

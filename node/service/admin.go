@@ -21,7 +21,9 @@ func (a *adminServer) wrongShard() error {
 
 // NodeStatus implements AdminService.
 func (a *adminServer) NodeStatus(context.Context, *pb.NodeStatusRequest) (*pb.NodeStatusResponse, error) {
-	return &pb.NodeStatusResponse{NodeId: a.host.NodeID(), Replicas: a.host.Statuses()}, nil
+	resp := &pb.NodeStatusResponse{NodeId: a.host.NodeID(), Replicas: a.host.Statuses()}
+	resp.ServerId, resp.Cluster, resp.Founders, resp.Rejoins = a.host.Server()
+	return resp, nil
 }
 
 // TransferLeadership implements AdminService.

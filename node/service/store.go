@@ -29,6 +29,10 @@ type Shard struct {
 type Host interface {
 	// NodeID is the node's id.
 	NodeID() string
+	// Server is what NodeStatus says of the node: by what id it votes, the cluster's
+	// name, the servers that it was founded with, none if it is not known, and
+	// whether the node's data was lost.
+	Server() (id, cluster string, founders []string, rejoins bool)
 	// Map is the newest map that the node knows; nil before the first.
 	Map() *pb.ClusterMap
 	// WatchMap returns the map once its epoch is above after.

@@ -15,7 +15,7 @@ import (
 type Config struct {
 	// Shard is the group's id; 0 is the directory.
 	Shard uint32
-	// NodeID is this node's id, its raft.ServerID.
+	// NodeID is this node's server id (see transport.ServerID), its raft.ServerID.
 	NodeID string
 	// Log holds the group's log.
 	Log *raftlog.Store

@@ -121,7 +121,7 @@ func (r *Replica) work(ctx context.Context) {
 // Leader returns the node id of the leader, as far as this replica knows.
 func (r *Replica) Leader() (nodeID string, known bool) {
 	_, id := r.raft.LeaderWithID()
-	return string(id), id != ""
+	return transport.NodeOf(string(id)), id != ""
 }
 
 // IsLeader says whether this replica believes that it leads.
@@ -166,7 +166,7 @@ func (r *Replica) checkLeader() error {
 // otherLeader returns who leads instead of this replica, or "".
 func (r *Replica) otherLeader() string {
 	leader, _ := r.Leader()
-	if leader == r.cfg.NodeID {
+	if leader == transport.NodeOf(r.cfg.NodeID) {
 		return "" // it was this one
 	}
 	return leader
@@ -264,7 +264,12 @@ func (r *Replica) TransferLeadership(ctx context.Context, to string) error {
 		if to == "" {
 			return r.raft.LeadershipTransfer().Error()
 		}
-		return r.raft.LeadershipTransferToServer(raft.ServerID(to), raft.ServerAddress(to)).Error()
+		for _, s := range r.Members() {
+			if transport.NodeOf(string(s.ID)) == to {
+				return r.raft.LeadershipTransferToServer(s.ID, s.Address).Error()
+			}
+		}
+		return fmt.Errorf("node %q is no member of the group", to)
 	})
 }
 
@@ -282,40 +287,4 @@ func (r *Replica) await(ctx context.Context, call func() error) error {
 	case <-r.ctx.Done():
 		return ErrStopped
 	}
-}
-
-// AddLearner adds a node that gets the log but does not vote. Leader only.
-func (r *Replica) AddLearner(ctx context.Context, nodeID string) error {
-	return r.change(ctx, func() raft.IndexFuture {
-		return r.raft.AddNonvoter(raft.ServerID(nodeID), raft.ServerAddress(nodeID), 0, 0)
-	})
-}
-
-// AddVoter makes a learner, or a new node, a voter. Leader only.
-func (r *Replica) AddVoter(ctx context.Context, nodeID string) error {
-	return r.change(ctx, func() raft.IndexFuture {
-		return r.raft.AddVoter(raft.ServerID(nodeID), raft.ServerAddress(nodeID), 0, 0)
-	})
-}
-
-// RemoveNode removes a node from the group. Leader only.
-func (r *Replica) RemoveNode(ctx context.Context, nodeID string) error {
-	return r.change(ctx, func() raft.IndexFuture { return r.raft.RemoveServer(raft.ServerID(nodeID), 0, 0) })
-}
-
-// change changes the membership.
-func (r *Replica) change(ctx context.Context, call func() raft.IndexFuture) error {
-	if err := r.checkLeader(); err != nil {
-		return err
-	}
-	return r.await(ctx, func() error { return call().Error() })
-}
-
-// Members returns the group's servers as this replica knows them.
-func (r *Replica) Members() []raft.Server {
-	future := r.raft.GetConfiguration()
-	if future.Error() != nil {
-		return nil // shut down
-	}
-	return future.Configuration().Servers
 }

@@ -66,6 +66,16 @@ func (m *members) at(index uint64) (member, error) {
 	return member{}, errors.New("membership is not known")
 }
 
+// newest returns the index at which the newest membership was set, 0: not known.
+func (m *members) newest() uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if n := len(m.mu.list); n > 0 {
+		return m.mu.list[n-1].index
+	}
+	return 0
+}
+
 // forget drops what was replaced at or before index.
 func (m *members) forget(index uint64) {
 	m.mu.Lock()

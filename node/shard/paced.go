@@ -1,6 +1,9 @@
 package shard
 
 import (
+	"errors"
+	"runtime"
+
 	"github.com/hashicorp/raft"
 
 	"github.com/quorumail/quorumail/node/raftlog"
@@ -26,6 +29,22 @@ func (p *paced) StoreLogs(logs []*raft.Log) error {
 	default: // the library is not to be asked yet, and is far from busy
 	}
 	return p.Group.StoreLogs(logs)
+}
+
+// GetLog implements raft.LogStore. The library panics if its main goroutine is not
+// given an entry of the log. As in raftlog's SetUint64: in production the store's
+// failure has ended the process already; elsewhere the failure stays with this
+// replica.
+func (p *paced) GetLog(index uint64, l *raft.Log) error {
+	err := p.Group.GetLog(index, l)
+	if err != nil && !errors.Is(err, raft.ErrLogNotFound) {
+		select {
+		case <-p.r.started:
+			runtime.Goexit()
+		default: // Open returns it
+		}
+	}
+	return err
 }
 
 // wait returns when what has been handed over and is not yet applied is little

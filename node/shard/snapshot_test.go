@@ -89,24 +89,24 @@ func TestNewNodeJoins(t *testing.T) {
 	c.mustPropose(items...)
 	c.cut()
 	c.start("d", vfs.NewCrashableMem())
-	if err := c.leader().AddLearner(ask(t), "d"); err != nil {
+	if err := c.leader().AddLearner(ask(t), "d", 0); err != nil {
 		t.Fatal(err)
 	}
 	wantAll(t, c.converge(), items)
-	if err := c.leader().AddVoter(ask(t), "d"); err != nil {
+	if err := c.leader().AddVoter(ask(t), "d", 0); err != nil {
 		t.Fatal(err)
 	}
 	gone := c.leader()
 	c.crash(gone, 0, 4)
 	more := numbered("more", 20)
 	c.mustPropose(more...)
-	if err := c.leader().RemoveNode(ask(t), gone.id); err != nil {
+	if err := c.leader().RemoveServer(ask(t), gone.id, 0); err != nil {
 		t.Fatal(err)
 	}
 	wantAll(t, c.converge(), append(items, more...))
 	// The membership travels with the snapshot, too.
 	c.cut()
-	if err := c.leader().AddLearner(ask(t), "e"); err != nil {
+	if err := c.leader().AddLearner(ask(t), "e", 0); err != nil {
 		t.Fatal(err)
 	}
 	e := c.start("e", vfs.NewCrashableMem())

@@ -65,6 +65,7 @@ func (f *Faults) on(from, to string) (drop bool, delay time.Duration) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	from, to = NodeOf(from), NodeOf(to)
 	p := pair{from, to}
 	return f.mu.cut[p] || f.mu.isolated[from] || f.mu.isolated[to], f.mu.delay[p]
 }

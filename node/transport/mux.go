@@ -25,14 +25,14 @@ var (
 
 // Config says who a node is and how it reaches others.
 type Config struct {
-	// NodeID is this node's id. It is also its raft.ServerID and
-	// raft.ServerAddress.
+	// NodeID is this node's server id (see ServerID). It is also its raft.ServerID
+	// and raft.ServerAddress.
 	NodeID string
 	// ClusterID must be the same on both sides. It may be empty.
 	ClusterID string
-	// Resolve returns the address (host:port) of a node's gRPC listener. It is
-	// asked before each connection, from several goroutines.
-	Resolve func(nodeID string) (addr string, ok bool)
+	// Resolve returns the address (host:port) of the gRPC listener of a server's
+	// node. It is asked before each connection, from several goroutines.
+	Resolve func(serverID string) (addr string, ok bool)
 	// DialOptions are for connections to other nodes. With none, connections are
 	// in the clear.
 	DialOptions []grpc.DialOption

@@ -323,7 +323,10 @@ type ShardInfo struct {
 	Id    uint32       `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
 	Slots []*SlotRange `protobuf:"bytes,2,rep,name=slots,proto3" json:"slots,omitempty"`
 	// Node ids of its replicas, in order of preference for leadership.
-	Replicas      []string `protobuf:"bytes,3,rep,name=replicas,proto3" json:"replicas,omitempty"`
+	Replicas []string `protobuf:"bytes,3,rep,name=replicas,proto3" json:"replicas,omitempty"`
+	// Server ids of the replicas that the shard's group was founded with; see
+	// NodeStatusResponse. Empty: replicas.
+	Founders      []string `protobuf:"bytes,4,rep,name=founders,proto3" json:"founders,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -375,6 +378,13 @@ func (x *ShardInfo) GetSlots() []*SlotRange {
 func (x *ShardInfo) GetReplicas() []string {
 	if x != nil {
 		return x.Replicas
+	}
+	return nil
+}
+
+func (x *ShardInfo) GetFounders() []string {
+	if x != nil {
+		return x.Founders
 	}
 	return nil
 }
@@ -538,11 +548,12 @@ const file_quorumail_v1_directory_proto_rawDesc = "" +
 	"\x06shards\x18\x04 \x03(\v2\x17.quorumail.v1.ShardInfoR\x06shards\"4\n" +
 	"\bNodeInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
-	"\aaddress\x18\x02 \x01(\tR\aaddress\"f\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\"\x82\x01\n" +
 	"\tShardInfo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x12-\n" +
 	"\x05slots\x18\x02 \x03(\v2\x17.quorumail.v1.SlotRangeR\x05slots\x12\x1a\n" +
-	"\breplicas\x18\x03 \x03(\tR\breplicas\"5\n" +
+	"\breplicas\x18\x03 \x03(\tR\breplicas\x12\x1a\n" +
+	"\bfounders\x18\x04 \x03(\tR\bfounders\"5\n" +
 	"\tSlotRange\x12\x14\n" +
 	"\x05first\x18\x01 \x01(\rR\x05first\x12\x12\n" +
 	"\x04last\x18\x02 \x01(\rR\x04last\"|\n" +

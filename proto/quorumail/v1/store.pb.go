@@ -4118,9 +4118,19 @@ func (*NodeStatusRequest) Descriptor() ([]byte, []int) {
 }
 
 type NodeStatusResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	NodeId        string                 `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
-	Replicas      []*ReplicaStatus       `protobuf:"bytes,2,rep,name=replicas,proto3" json:"replicas,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	NodeId   string                 `protobuf:"bytes,1,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
+	Replicas []*ReplicaStatus       `protobuf:"bytes,2,rep,name=replicas,proto3" json:"replicas,omitempty"`
+	// By what name the node votes: its id and, after "~", which of the disks that it
+	// ever had it has now. Empty of nodes of before there were such names: node_id.
+	ServerId string `protobuf:"bytes,3,opt,name=server_id,json=serverId,proto3" json:"server_id,omitempty"`
+	// The server ids that the cluster was founded with; none: this node does not know
+	// of a cluster yet.
+	Founders []string `protobuf:"bytes,4,rep,name=founders,proto3" json:"founders,omitempty"`
+	// The node's data was lost or set aside: it never founds a cluster.
+	Rejoins bool `protobuf:"varint,5,opt,name=rejoins,proto3" json:"rejoins,omitempty"`
+	// The name of the node's cluster, as configured.
+	Cluster       string `protobuf:"bytes,6,opt,name=cluster,proto3" json:"cluster,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4167,6 +4177,34 @@ func (x *NodeStatusResponse) GetReplicas() []*ReplicaStatus {
 		return x.Replicas
 	}
 	return nil
+}
+
+func (x *NodeStatusResponse) GetServerId() string {
+	if x != nil {
+		return x.ServerId
+	}
+	return ""
+}
+
+func (x *NodeStatusResponse) GetFounders() []string {
+	if x != nil {
+		return x.Founders
+	}
+	return nil
+}
+
+func (x *NodeStatusResponse) GetRejoins() bool {
+	if x != nil {
+		return x.Rejoins
+	}
+	return false
+}
+
+func (x *NodeStatusResponse) GetCluster() string {
+	if x != nil {
+		return x.Cluster
+	}
+	return ""
 }
 
 type ReplicaStatus struct {
@@ -4680,10 +4718,14 @@ const file_quorumail_v1_store_proto_rawDesc = "" +
 	"\rapplied_index\x18\x01 \x01(\x04R\fappliedIndex\x12\x16\n" +
 	"\x06sha256\x18\x02 \x01(\fR\x06sha256\x12\x12\n" +
 	"\x04keys\x18\x03 \x01(\x04R\x04keys\"\x13\n" +
-	"\x11NodeStatusRequest\"f\n" +
+	"\x11NodeStatusRequest\"\xd3\x01\n" +
 	"\x12NodeStatusResponse\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x127\n" +
-	"\breplicas\x18\x02 \x03(\v2\x1b.quorumail.v1.ReplicaStatusR\breplicas\"\xc6\x01\n" +
+	"\breplicas\x18\x02 \x03(\v2\x1b.quorumail.v1.ReplicaStatusR\breplicas\x12\x1b\n" +
+	"\tserver_id\x18\x03 \x01(\tR\bserverId\x12\x1a\n" +
+	"\bfounders\x18\x04 \x03(\tR\bfounders\x12\x18\n" +
+	"\arejoins\x18\x05 \x01(\bR\arejoins\x12\x18\n" +
+	"\acluster\x18\x06 \x01(\tR\acluster\"\xc6\x01\n" +
 	"\rReplicaStatus\x12\x14\n" +
 	"\x05shard\x18\x01 \x01(\rR\x05shard\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x12\n" +
