@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -53,7 +54,7 @@ func (n *Node) mendData(ctx context.Context) (bool, error) {
 	if err != nil {
 		d.Why = err.Error() // the note is damaged, too
 	}
-	if err := n.othersCanDo(ctx); err != nil {
+	if err := n.awaitOthers(ctx); err != nil {
 		return false, fmt.Errorf("data is damaged (%s), and is left as it is: %w", d.Why, err)
 	}
 	aside, err := n.setAside()
@@ -62,6 +63,30 @@ func (n *Node) mendData(ctx context.Context) (bool, error) {
 	}
 	n.log.Warn("damaged data was set aside, and may be removed; this node is caught up by the others", "aside", aside, "cause", d.Why)
 	return true, nil
+}
+
+// awaitOthers is othersCanDo once they can, or after as long as a few elections take: a
+// node that has ended over its damage may have led them.
+func (n *Node) awaitOthers(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*cmp.Or(n.cfg.Timing.Election, shard.DefaultTiming().Election))
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	var last error
+	for {
+		err := n.othersCanDo(ctx)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() == nil || last == nil {
+			last = err // what is asked when time is over is not answered
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return last
+		}
+	}
 }
 
 // othersCanDo says why the cluster needs this node's data, damaged or not: unless a

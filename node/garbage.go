@@ -12,9 +12,11 @@ const (
 	// garbageEvery is how often the state store is looked at for what was deleted and
 	// still takes room.
 	garbageEvery = 5 * time.Minute
-	// garbagePart of all that is on disk is left alone, and so is garbageLeast.
+	// A garbagePart of the keys is left alone, and so is garbageLeast.
 	garbagePart  = 20
-	garbageLeast = 1 << 20
+	garbageLeast = 16 << 10
+	// tombstoneCost is the least that a deletion and what it deletes take.
+	tombstoneCost = 64
 )
 
 // keepTidy has deleted data dropped until ctx ends. Pebble does so when it compacts
@@ -35,14 +37,16 @@ func (n *Node) keepTidy(ctx context.Context) {
 	}
 }
 
-// dropGarbage compacts all keys if what was deleted takes a notable part of the disk.
-// The keys are little next to the bodies, which are not written again here: files of
+// dropGarbage compacts all keys if a notable part of them was deleted. Pebble does not
+// count the bodies in what it estimates, so the keys stand for them: 100 KiB of deleted
+// keys may be what keeps 100 MiB of bodies. The keys are little next to the bodies, which are not written again here: files of
 // bodies that nothing refers to go, and those that hold much garbage are rewritten by
 // Pebble, see openState.
 func dropGarbage(ctx context.Context, db *pebble.DB) error {
 	m := db.Metrics()
 	garbage := m.Table.Garbage.PointDeletionsBytesEstimate + m.Table.Garbage.RangeDeletionsBytesEstimate
-	if garbage < max(garbageLeast, m.DiskSpaceUsage()/garbagePart) {
+	garbage = max(garbage, tombstoneCost*m.Keys.TombstoneCount)
+	if garbage < max(garbageLeast, m.Table.Local.LiveSize/garbagePart) {
 		return nil
 	}
 	if err := db.Compact(ctx, []byte{0}, []byte{0xff, 0xff, 0xff, 0xff, 0xff}, false); err != nil {

@@ -26,6 +26,9 @@ func (n *Node) replicaConfig() shard.Config {
 		Limits:    n.cfg.Limits,
 		OnFail: func(group uint32, err error) {
 			n.log.Error("replica has stopped: its state is not known", "shard", group, "error", err)
+			if isDamage(err) {
+				n.fail(err)
+			}
 		},
 		Logger: n.log,
 	}

@@ -52,9 +52,11 @@ type Node struct {
 	cancel context.CancelFunc // ends the goroutines of wg
 	wg     sync.WaitGroup
 	served chan struct{} // closed when the server has ended
-	fatal  sync.Once
-	closed sync.Once
-	result error // of Close
+	// suspicion: an answer said that the state could not be read
+	suspicion chan struct{}
+	fatal     sync.Once
+	closed    sync.Once
+	result    error // of Close
 
 	mu struct {
 		sync.Mutex
@@ -69,7 +71,7 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: cfg.withDefaults(), served: make(chan struct{})}
+	n := &Node{cfg: cfg.withDefaults(), served: make(chan struct{}), suspicion: make(chan struct{}, 1)}
 	n.log = n.cfg.Log
 	n.mu.shards = make(map[uint32]*service.Shard)
 	if err := n.open(ctx); err != nil {
@@ -116,6 +118,7 @@ func (n *Node) open(ctx context.Context) error {
 	n.wg.Go(func() { n.join(background) })
 	n.wg.Go(func() { n.followMap(background) })
 	n.wg.Go(func() { n.keepTidy(background) })
+	n.wg.Go(func() { n.scrub(background) })
 	if n.cfg.Mend > 0 && len(n.cfg.Peers) > 1 {
 		n.wg.Go(func() { n.mend(background) })
 	}
@@ -232,6 +235,8 @@ func (n *Node) newServer() *grpc.Server {
 	}
 	s := grpc.NewServer(
 		grpc.Creds(creds),
+		grpc.UnaryInterceptor(n.watchUnary),
+		grpc.StreamInterceptor(n.watchStream),
 		grpc.ForceServerCodecV2(framecodec.Codec{}),
 		grpc.MaxRecvMsgSize(maxRequest),
 		grpc.MaxSendMsgSize(maxResponse),
@@ -451,22 +456,6 @@ func (n *Node) Voters(group uint32) []string {
 		}
 	}
 	return list
-}
-
-// ReadAll reads all that the node's replicas hold, so that what is damaged is found. It
-// takes as long as the disk needs, next to what the node has to do.
-func (n *Node) ReadAll(ctx context.Context) error {
-	for _, sh := range n.shards() {
-		v, err := sh.State.View()
-		if err == nil {
-			_, err = v.Digests(ctx, nil)
-			err = errors.Join(err, v.Close())
-		}
-		if err != nil {
-			return fmt.Errorf("node %s: shard %d: %w", n.cfg.ID, sh.ID, err)
-		}
-	}
-	return nil
 }
 
 // Map is the newest map that the node knows, nil before the first. It is

@@ -110,7 +110,49 @@ func TestOldDiskComesBack(t *testing.T) {
 	c.HashesEqual(t)
 }
 
-var flips = flag.Int("flips", 2, "how many bits TestFlippedBitsAreMended flips")
+var flips = flag.Int("flips", len(flipKinds), "how many bits TestFlippedBitsAreMended flips")
+
+// flipKinds are the first flips: one in each kind of file. Of the largest file whose
+// name has it, and the newest of these, the bit is at a part of the length.
+var flipKinds = []struct {
+	kind, name string
+	part       float64
+	found      bool // it cannot be of no account
+}{
+	// First: a node that has been built anew has bodies beside their keys.
+	{"bodies", ".blob", 0.4, true},
+	{"identity", "/identity.json", 0.3, true},
+	{"founders", "/founders.json", 0.5, true},
+	{"keys", ".sst", 0.1, true},
+	{"log entry", ".seg", 0.5, true},
+	{"log checkpoint", ".seg", 0, true},
+	// A part that is cut off takes the state back to where the log can go on from.
+	{"manifest", "/MANIFEST-", 0.5, false},
+}
+
+// pickFlip says which bit is the i-th to be flipped: after those of flipKinds, of each
+// file in turns.
+func pickFlip(t *testing.T, f vfs.FS, i int, all []string) (path string, part float64, found bool) {
+	t.Helper()
+	if i >= len(flipKinds) {
+		return all[i%len(all)], float64(i*37%100) / 100, false
+	}
+	k := flipKinds[i]
+	largest := int64(0)
+	for _, p := range all {
+		info, err := f.Stat(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(p, k.name) && (info.Size() > largest || info.Size() == largest && p > path) {
+			path, largest = p, info.Size()
+		}
+	}
+	if path == "" {
+		t.Fatalf("no file with %s: %v", k.kind, all)
+	}
+	return path, k.part, k.found
+}
 
 // files returns the paths of all files below a directory.
 func files(t *testing.T, f vfs.FS, dir string) (paths []string) {
@@ -180,8 +222,8 @@ func TestFlippedBitsAreMended(t *testing.T) {
 				all = append(all, path)
 			}
 		}
-		path := all[i%len(all)]
-		at, err := flip(f, path, float64(i*37%100)/100)
+		path, part, certain := pickFlip(t, f, i, all)
+		at, err := flip(f, path, part)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -191,6 +233,9 @@ func TestFlippedBitsAreMended(t *testing.T) {
 		was := server
 		if server = c.Node("n3").ServerID(); server == was {
 			t.Logf("%s: of no account", what)
+			if certain {
+				t.Fatalf("%s: not found", what)
+			}
 		} else {
 			mended++
 			t.Logf("%s: %s", what, cmp.Or(found, "found when it started"))
@@ -227,7 +272,11 @@ func mend(t *testing.T, c *nodetest.Cluster, failed *atomic.Pointer[error]) (fou
 			continue // it has noted the damage
 		}
 		for deadline := time.Now().Add(60 * time.Second); failed.Load() == nil; {
-			if missing := c.Missing(); missing == "" {
+			missing := c.Missing()
+			if missing == "" {
+				missing = opened(t, c.Node("n3")) // until then there is nothing to be read
+			}
+			if missing == "" {
 				// An error of reading fails the node, too.
 				if c.Node("n3").ReadAll(t.Context()) == nil {
 					return found
@@ -242,5 +291,15 @@ func mend(t *testing.T, c *nodetest.Cluster, failed *atomic.Pointer[error]) (fou
 		failed.Store(nil)
 	}
 	t.Fatalf("n3 is damaged again after it was built anew: %s", found)
+	return ""
+}
+
+// opened says why a node's replicas are not there yet, or nothing.
+func opened(t *testing.T, n *node.Node) string {
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := n.WaitReady(ctx); err != nil {
+		return err.Error()
+	}
 	return ""
 }

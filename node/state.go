@@ -1,12 +1,16 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/quorumail/quorumail/node/service"
 	"github.com/quorumail/quorumail/node/shard"
@@ -60,11 +64,34 @@ func openState(cfg Config, dir string, fatal func(error)) (*pebble.DB, error) {
 	// Without a write-ahead log a queued ingest would be ordered among memtables
 	// wrongly (cockroachdb/pebble#5734).
 	opts.Experimental.DisableIngestAsFlushable = func() bool { return true }
+	if err := forgetOptions(cfg.FS, dir); err != nil {
+		return nil, fmt.Errorf("open state store %s: %w", dir, err)
+	}
 	db, err := pebble.Open(dir, opts)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w: %w", errDamagedFile, err) // one that another refers to is gone
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open state store %s: %w", dir, err)
 	}
 	return db, nil
+}
+
+// forgetOptions removes the files in which Pebble has noted with what options it was
+// opened. They have no checksum, and it does not start if they say what the program
+// does not: a flipped bit there would end a node all of whose data is sound. It writes
+// a new one whenever it is opened.
+func forgetOptions(f vfs.FS, dir string) error {
+	names, err := f.List(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, name := range names {
+		if strings.HasPrefix(name, "OPTIONS-") {
+			err = errors.Join(err, f.Remove(f.PathJoin(dir, name)))
+		}
+	}
+	return err
 }
 
 // pebbleLogger passes what Pebble says to slog.

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -9,7 +10,8 @@ import (
 
 const (
 	// maxMarks bounds the states of a shard that are captured at a time: each keeps
-	// the store from dropping what it sees.
+	// the store from dropping what it sees. The oldest goes for a new one: who asked
+	// for it has likely given up.
 	maxMarks = 4
 	// markPatience is how long a captured state waits to be read.
 	markPatience = time.Minute
@@ -21,6 +23,7 @@ type Marks struct {
 	mu     sync.Mutex
 	closed bool
 	views  map[string]*raftfsm.View
+	order  []string // of the captures, those that are gone among them
 }
 
 // Capture keeps a state for a while under a name; the log has it as
@@ -29,10 +32,19 @@ func (m *Marks) Capture(mark []byte, v *raftfsm.View) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	name := string(mark)
-	if m.closed || len(m.views) >= maxMarks || m.views[name] != nil {
+	if m.closed || m.views[name] != nil {
 		_ = v.Close() // nothing has been read
 		return
 	}
+	for len(m.views) >= maxMarks {
+		if old := m.views[m.order[0]]; old != nil {
+			delete(m.views, m.order[0])
+			_ = old.Close() // nothing has been read
+		}
+		m.order = m.order[1:]
+	}
+	m.order = slices.DeleteFunc(m.order, func(name string) bool { return m.views[name] == nil })
+	m.order = append(m.order, name)
 	if m.views == nil {
 		m.views = make(map[string]*raftfsm.View)
 	}
@@ -73,5 +85,5 @@ func (m *Marks) Close() {
 	for _, v := range m.views {
 		_ = v.Close() // nothing has been read
 	}
-	m.views = nil
+	m.views, m.order = nil, nil
 }
