@@ -59,7 +59,7 @@ type Config struct {
 	ReadWait time.Duration
 	// BlockCache, MemTable and LogCache are memory in octets: of what is read of the
 	// state, of what is not yet flushed of it, and of recent log entries. Defaults
-	// 128 MiB, 64 MiB and 64 MiB.
+	// 128 MiB, 16 MiB and 64 MiB.
 	BlockCache, MemTable, LogCache int64
 	// MinFree is the free space in octets, in DataDir's file system, below which
 	// the node accepts no writes; default 512 MiB, negative: no guard. File systems
@@ -146,7 +146,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.Replicas, min(3, len(c.Peers)))
 	setDefault(&c.ReadWait, 2*time.Second)
 	setDefault(&c.BlockCache, 128<<20)
-	setDefault(&c.MemTable, 64<<20)
+	setDefault(&c.MemTable, 16<<20)
 	setDefault(&c.LogCache, 64<<20)
 	setDefault(&c.MinFree, 512<<20)
 	setDefault(&c.Upkeep, 10*time.Second)

@@ -29,8 +29,10 @@ func openState(cfg Config, dir string, fatal func(error)) (*pebble.DB, error) {
 		DisableWAL: true,
 		// Ingests of received snapshots replace a range in one step.
 		FormatMajorVersion: pebble.FormatNewest,
-		// Large memtables: all shards write into the same one, and flags of one
-		// message are often changed again before it is full.
+		// All shards write into the same memtable, and flags of one message are often
+		// changed again before it is full. It is no larger than that takes: two of them
+		// are used in turn, and memory that was never touched costs more processor time
+		// than what is written into it (see bench/PERFORMANCE.md).
 		MemTableSize:                uint64(cfg.MemTable),
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       4,

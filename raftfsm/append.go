@@ -229,7 +229,7 @@ func (tx *tx) addEmail(a *account, msg *pb.AppendMessage) (id, thread uint64, er
 		return 0, 0, err
 	}
 	for _, c := range msg.GetInline() {
-		if err := tx.set(a.space.Body(e.GetBodyId(), c.GetOffset()), encodeChunk(c)); err != nil {
+		if err := tx.setChunk(a.space.Body(e.GetBodyId(), c.GetOffset()), c); err != nil {
 			return 0, 0, err
 		}
 	}
@@ -309,7 +309,7 @@ func (tx *tx) putChunk(a *account, op *pb.PutChunkOp) (*pb.Result, error) {
 	if err := tx.set(marker, up.encode()); err != nil {
 		return nil, err
 	}
-	return &pb.Result{Code: pb.Code_CODE_OK}, tx.set(key, encodeChunk(c))
+	return &pb.Result{Code: pb.Code_CODE_OK}, tx.setChunk(key, c)
 }
 
 // hasBody reports whether a body is stored, or being staged: the first has a chunk
@@ -325,11 +325,19 @@ func (tx *tx) hasBody(a *account, bodyID []byte) (bool, error) {
 }
 
 // encodeChunk makes the stored form of a chunk: version, codec, raw size, data.
-func encodeChunk(c *pb.BodyChunk) []byte {
-	b := make([]byte, 0, 6+len(c.GetData()))
-	b = append(b, recordVersion, byte(c.GetCodec()))
-	b = append(b, encodeUint(uint64(c.GetRawSize()))...)
-	return append(b, c.GetData()...)
+func encodeChunk(c *pb.BodyChunk) []byte { return append(chunkHeader(c), c.GetData()...) }
+
+func chunkHeader(c *pb.BodyChunk) []byte {
+	return append([]byte{recordVersion, byte(c.GetCodec())}, encodeUint(uint64(c.GetRawSize()))...)
+}
+
+// setChunk stores a chunk, whose data it copies once, to where the batch has them.
+func (tx *tx) setChunk(key []byte, c *pb.BodyChunk) error {
+	header := chunkHeader(c)
+	op := tx.b.SetDeferred(len(key), len(header)+len(c.GetData()))
+	copy(op.Key, key)
+	copy(op.Value[copy(op.Value, header):], c.GetData())
+	return op.Finish()
 }
 
 // decodeChunk is the reverse of encodeChunk. Its data are value's own octets.

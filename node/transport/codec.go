@@ -3,7 +3,6 @@ package transport
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/hashicorp/raft"
 	"google.golang.org/protobuf/proto"
@@ -31,41 +30,6 @@ func encodeAppend(r *raft.AppendEntriesRequest) ([]byte, error) {
 		}
 	}
 	return proto.Marshal(m)
-}
-
-// decodeAppend refuses what no leader sends, and what would make the library
-// panic: unknown types of entry, and memberships that cannot be decoded.
-func decodeAppend(b []byte, from string) (*raft.AppendEntriesRequest, error) {
-	var m pb.RaftAppend
-	if err := proto.Unmarshal(b, &m); err != nil {
-		return nil, err
-	}
-	r := &raft.AppendEntriesRequest{
-		RPCHeader: header(from),
-		Term:      m.Term, PrevLogEntry: m.PrevIndex, PrevLogTerm: m.PrevTerm, LeaderCommitIndex: m.CommitIndex,
-	}
-	r.Entries = make([]*raft.Log, len(m.Entries))
-	logs := make([]raft.Log, len(m.Entries))
-	for i, e := range m.Entries {
-		if e.Index != m.PrevIndex+1+uint64(i) {
-			return nil, fmt.Errorf("entry %d does not follow entry %d", e.Index, m.PrevIndex+uint64(i))
-		}
-		logs[i] = raft.Log{Index: e.Index, Term: e.Term, Type: raft.LogType(e.Type), Data: e.Data, Extensions: e.Extensions}
-		switch {
-		case e.Type == uint32(raft.LogCommand), e.Type == uint32(raft.LogNoop), e.Type == uint32(raft.LogBarrier):
-		case e.Type == uint32(raft.LogConfiguration):
-			if err := checkConfiguration(e.Data); err != nil {
-				return nil, fmt.Errorf("entry %d: %w", e.Index, err)
-			}
-		default:
-			return nil, fmt.Errorf("entry %d is of unknown type %d", e.Index, e.Type)
-		}
-		if e.AppendedAt != 0 {
-			logs[i].AppendedAt = time.Unix(0, e.AppendedAt)
-		}
-		r.Entries[i] = &logs[i]
-	}
-	return r, nil
 }
 
 // checkConfiguration says whether the library can decode a membership.
