@@ -68,6 +68,20 @@ func (f *failOnce) MaybeError(op errorfs.Op) error {
 	return &fs.PathError{Op: "write", Path: op.Path, Err: syscall.EIO}
 }
 
+// end returns what has failed. If nothing has, nothing will: not the start that follows.
+func (f *failOnce) end() (failed string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.armed = f.failed != ""
+	return f.failed
+}
+
+func (f *failOnce) triedAgain() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.retried
+}
+
 // A write or an fsync that fails, of the log or the state, ends the node with that error, and
 // is not tried again. All that had been acknowledged is there when the node starts on
 // what the disk has then.
@@ -110,12 +124,11 @@ func failAt(t *testing.T, f *failOnce) {
 		}
 		cancel()
 	}
-	f.mu.Lock()
-	failed, retried := f.failed, f.retried
-	f.mu.Unlock()
+	failed := f.end()
 	for deadline := time.Now().Add(5 * time.Second); failed != "" && told.Load() == nil && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
 	}
+	retried := f.triedAgain()
 	switch {
 	case failed != "" && told.Load() == nil:
 		t.Errorf("%s: the node goes on", failed)
