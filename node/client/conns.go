@@ -25,9 +25,9 @@ const (
 	readBuffer = 128 << 10
 	// streamWindow is how far a stream may run ahead of who reads it, and so what a
 	// client that reads slowly has in memory; connWindow bounds all of a connection.
-	// They do not adapt: to learn the connection's capacity gRPC sends a ping for each
-	// message that comes, with an answer to it, which for small messages is most of the
-	// system calls.
+	// They do not adapt: to learn the connection's capacity gRPC sends a ping when data
+	// come and none is under way, and the peer answers it: with small messages that is as
+	// many system calls again.
 	streamWindow, connWindow = 512 << 10, 8 << 20
 )
 
