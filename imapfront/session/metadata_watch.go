@@ -75,12 +75,15 @@ func (c *Conn) tellMetadata(ctx context.Context, all bool) {
 	if a == nil || !a.watch.news(0) && !all && !a.stale {
 		return
 	}
-	c.pullMetadata(ctx, all, func(annotation, uint64) bool { return false })
+	c.pullMetadata(ctx, all, nobodys)
 }
 
+// nobodys says of a change that it is not the session's own.
+func nobodys(annotation, uint64) bool { return false }
+
 // ownMetadata notes what this session has changed itself: it is not told of it
-// (RFC 5464, 4.3). modSeq is of the change; op may be nil. Of what is in other
-// accounts nothing is told anyway.
+// (RFC 5464, 4.3). modSeq is of the change; op may be nil. What it changes in other
+// accounts is noted there (see watched.note).
 func (c *Conn) ownMetadata(ctx context.Context, at place, modSeq uint64, op *pb.SetMetadataOp) {
 	if c.annotations == nil || modSeq == 0 || at.owner != "" {
 		return
@@ -110,20 +113,8 @@ func (c *Conn) pullMetadata(ctx context.Context, all bool, own func(annotation, 
 	for _, m := range resp.GetMailboxes() {
 		names[m.GetMailboxId()] = m.GetMailbox()
 	}
-	changed := make(map[uint64][]string)
 	now := knownOf(resp)
-	for is, at := range now {
-		if a.known[is] != at && !own(is, at) {
-			changed[is.mailbox] = append(changed[is.mailbox], is.name)
-		}
-	}
-	gone := false
-	for is := range a.known {
-		if _, still := now[is]; !still && !own(is, 0) {
-			changed[is.mailbox] = append(changed[is.mailbox], is.name)
-			gone = true
-		}
-	}
+	changed, gone := changedAnnotations(a.known, now, own)
 	if gone {
 		// A mailbox that has lost its last is not named above; one that has been
 		// deleted has none to be told of.
@@ -139,6 +130,30 @@ func (c *Conn) pullMetadata(ctx context.Context, all bool, own func(annotation, 
 		names[0] = ""
 	}
 	a.modSeq, a.known = resp.GetModSeq(), now
+	c.tellChanged(changed, names)
+}
+
+// changedAnnotations returns the names of the annotations of each mailbox that have
+// been set or removed, but for those that are own, and whether any has been removed.
+func changedAnnotations(before, now map[annotation]uint64, own func(annotation, uint64) bool) (changed map[uint64][]string, gone bool) {
+	changed = make(map[uint64][]string)
+	for is, at := range now {
+		if before[is] != at && !own(is, at) {
+			changed[is.mailbox] = append(changed[is.mailbox], is.name)
+		}
+	}
+	for is := range before {
+		if _, still := now[is]; !still && !own(is, 0) {
+			changed[is.mailbox] = append(changed[is.mailbox], is.name)
+			gone = true
+		}
+	}
+	return changed, gone
+}
+
+// tellChanged tells which annotations have changed of the mailboxes that have names
+// and are of interest.
+func (c *Conn) tellChanged(changed map[uint64][]string, names map[uint64]string) {
 	for _, id := range slices.Sorted(maps.Keys(changed)) {
 		if name, exists := names[id]; exists && c.wantsAnnotations(name) {
 			slices.Sort(changed[id])

@@ -47,8 +47,11 @@ type watched struct {
 	// own is how many of the account's modseqs the session's entries have taken since
 	// known was read.
 	own   uint64
-	stale bool  // it could not be read when it should
+	stale bool  // it could not be read, or followed, when it should
 	scope scope // of another user's
+	// annotations are those of another user's mailboxes that the client can read; nil:
+	// they are not of interest. With what the client has set itself.
+	annotations map[annotation]uint64
 	// refused are names that the client has been told to have lost access to.
 	refused map[string]bool
 }
@@ -193,7 +196,7 @@ func (c *Conn) notified(ctx context.Context) error {
 		if c.notify != n {
 			return nil // it has been given up
 		}
-		if !a.watch.news(imapnum.ModSeq(a.known.modSeq)) && !a.stale {
+		if !a.watch.news(imapnum.ModSeq(a.known.modSeq)) && !a.stale && !a.scope.annotationsPending() {
 			continue
 		}
 		if err := c.look(ctx, a); err != nil {

@@ -157,6 +157,14 @@ func (n *notify) wantsMetadata() bool {
 	return n.server || slices.ContainsFunc(n.groups, func(g notifyGroup) bool { return g.events&metadataChange != 0 })
 }
 
+// wantsOthersMetadata reports whether the client may want to be told of annotations
+// of other users' mailboxes.
+func (n *notify) wantsOthersMetadata() bool {
+	return slices.ContainsFunc(n.groups, func(g notifyGroup) bool {
+		return g.events&metadataChange != 0 && (g.subscribed || g.names != nil)
+	})
+}
+
 // wantsAnnotations reports whether the client is to be told of changed
 // annotations of a mailbox, or of the server, which has no name.
 func (c *Conn) wantsAnnotations(name string) bool {

@@ -37,8 +37,9 @@ var errTooMuch = errors.New("too many mailboxes of other users")
 // accountList is the mailboxes of an account, by the names that the connection has
 // for them.
 type accountList struct {
-	at   place
-	list *pb.ListMailboxesResponse
+	at          place
+	list        *pb.ListMailboxesResponse
+	annotations map[annotation]uint64 // of another user's; nil: not of interest
 }
 
 // accountsFor lists the accounts that are to be watched, the user's own first. The
@@ -49,7 +50,10 @@ func (c *Conn) accountsFor(ctx context.Context, n *notify) ([]accountList, error
 		return nil, err
 	}
 	of, err := c.listOwners(ctx, n.owners(c.store.Account(), list.GetSharedBy(), list.GetSubscriptions()))
-	return append([]accountList{{place{store: c.store}, list}}, of...), err
+	if err == nil && n.wantsOthersMetadata() {
+		err = c.annotate(ctx, of)
+	}
+	return append([]accountList{{at: place{store: c.store}, list: list}}, of...), err
 }
 
 // owners returns the accounts of others that are to be watched, ascending.
@@ -88,7 +92,7 @@ func (c *Conn) listOwners(ctx context.Context, owners []string) ([]accountList, 
 		}
 		at := place{store: stores[i], owner: owner}
 		at.show(lists[i])
-		found = append(found, accountList{at, lists[i]})
+		found = append(found, accountList{at: at, list: lists[i]})
 	}
 	return found, nil
 }
@@ -105,6 +109,7 @@ func (n *notify) watch(c *Conn, l accountList) *watched {
 		}
 		n.others[a.at.owner] = a
 		a.scope.set(&a.known)
+		a.annotations, a.scope.annotated = l.annotations, l.annotations != nil
 		concerns = a.scope.concerns
 	}
 	a.watch = c.watchFor(a.at.store, a.known.modSeq, concerns)
@@ -155,9 +160,15 @@ func (c *Conn) follow(ctx context.Context, list *pb.ListMailboxesResponse) error
 		return nil
 	}
 	lists, err := c.listOwners(ctx, owners)
-	if errors.Is(err, errTooMuch) {
+	if err == nil && n.wantsOthersMetadata() {
+		err = c.annotate(ctx, lists)
+	}
+	switch {
+	case errors.Is(err, errTooMuch):
 		c.overflow()
 		return nil
+	case err != nil:
+		return err
 	}
 	for _, l := range lists {
 		if !slices.Contains(list.GetSharedBy(), l.at.owner) {
@@ -165,12 +176,19 @@ func (c *Conn) follow(ctx context.Context, list *pb.ListMailboxesResponse) error
 			continue
 		}
 		// What it shares has come into sight.
-		none := &pb.ListMailboxesResponse{}
-		if err := c.compareAndTell(ctx, n.watch(c, accountList{l.at, none}), l.list); err != nil || c.notify != n {
+		none := accountList{at: l.at, list: &pb.ListMailboxesResponse{}}
+		if l.annotations != nil {
+			none.annotations = make(map[annotation]uint64)
+		}
+		a := n.watch(c, none)
+		if err := c.compareAndTell(ctx, a, l.list); err != nil || c.notify != n {
+			return err
+		}
+		if err := c.tellAnnotations(ctx, a); err != nil || c.notify != n {
 			return err
 		}
 	}
-	return err
+	return nil
 }
 
 // drop ends watching an account.
@@ -202,11 +220,12 @@ func (c *Conn) listOf(ctx context.Context, a *watched) (list *pb.ListMailboxesRe
 
 // tooManyOthers reports whether more is known of other accounts than may be kept.
 func (n *notify) tooManyOthers() bool {
-	boxes := 0
+	boxes, annotations := 0, 0
 	for _, a := range n.others {
 		boxes += len(a.known.boxes)
+		annotations += len(a.annotations)
 	}
-	return boxes > maxWatchedMailboxes
+	return boxes > maxWatchedMailboxes || annotations > maxWatchedAnnotations
 }
 
 // accessNames returns the names of another account's mailboxes of which the client

@@ -82,10 +82,13 @@ func (a *watched) note(entry *pb.Entry, res *pb.Result) {
 	case *pb.Entry_RenameMailbox:
 		from, to := op.RenameMailbox.GetFrom(), op.RenameMailbox.GetTo()
 		if from == "INBOX" { // which stays (RFC 9051, 6.3.6)
+			a.copyAnnotations(a.at.shown(from), res)
 			l.make(a.at.shown(to), res.GetMailboxId())
 			break
 		}
 		l.rename(a.at.shown(from), a.at.shown(to))
+	case *pb.Entry_SetMetadata:
+		a.noteAnnotations(op.SetMetadata, res.GetModSeq())
 	case *pb.Entry_Subscribe:
 		at, is := slices.BinarySearch(l.subscriptions, op.Subscribe.GetName())
 		switch {

@@ -13,21 +13,23 @@ import (
 // look reads an account's mailboxes and tells what has changed since they were
 // last read, unless the client has done it all itself (RFC 5465, 5).
 func (c *Conn) look(ctx context.Context, a *watched) error {
-	n := c.notify
+	n, again := c.notify, a.stale
 	list, gone, err := c.listOf(ctx, a)
 	if a.stale = err != nil; a.stale {
 		return err
 	}
-	if list.GetModSeq() <= a.known.modSeq {
-		return nil
-	}
-	if err := c.compareAndTell(ctx, a, list); err != nil || c.notify != n {
-		return err
+	news := list.GetModSeq() > a.known.modSeq
+	if news {
+		if err := c.compareAndTell(ctx, a, list); err != nil || c.notify != n {
+			return err
+		}
 	}
 	switch {
 	case gone:
 		n.drop(a.at.owner)
-	case a.at.owner == "":
+	case a.at.owner != "":
+		return c.tellAnnotations(ctx, a)
+	case news || again: // what could not be followed then is followed now
 		if err := c.follow(ctx, list); err != nil {
 			a.stale = true
 			return err

@@ -151,8 +151,22 @@ func (c *Conn) ownersFor(cmd wire.List, l *pb.ListMailboxesResponse) []string {
 	return list
 }
 
-// listers is how many accounts a LIST asks at once.
+// listers is how many accounts are asked at once.
 const listers = 8
+
+// inParallel calls do with 0 to n-1, some at once, and returns when all are done.
+func inParallel(n int, do func(int)) {
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, listers)
+	for i := range n {
+		slots <- struct{}{}
+		wg.Go(func() {
+			do(i)
+			<-slots
+		})
+	}
+	wg.Wait()
+}
 
 // withOthers adds to a list of mailboxes those of other accounts that a LIST may
 // have to tell.
@@ -181,16 +195,7 @@ func (c *Conn) withOthers(ctx context.Context, cmd wire.List, l *pb.ListMailboxe
 // listAll lists the mailboxes of several accounts at once.
 func listAll(ctx context.Context, stores []Store) ([]*pb.ListMailboxesResponse, []error) {
 	lists, errs := make([]*pb.ListMailboxesResponse, len(stores)), make([]error, len(stores))
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, listers)
-	for i, store := range stores {
-		slots <- struct{}{}
-		wg.Go(func() {
-			lists[i], errs[i] = store.ListMailboxes(ctx)
-			<-slots
-		})
-	}
-	wg.Wait()
+	inParallel(len(stores), func(i int) { lists[i], errs[i] = stores[i].ListMailboxes(ctx) })
 	return lists, errs
 }
 

@@ -77,19 +77,23 @@ func (w *watch) again() {
 // scope is which mailboxes of an account a watch is for: of another user's account
 // most may be none of the client's. Safe for concurrent use.
 type scope struct {
-	mu struct {
+	annotated bool // their annotations are of concern, too; set before there are events
+	mu        struct {
 		sync.Mutex
-		ids    []uint64 // ascending
-		passed uint64   // the highest modseq of an event that was of none of them
+		ids         []uint64 // ascending
+		passed      uint64   // the highest modseq of an event that was of none of them
+		annotations bool     // those that can be read may be others than before
 	}
 }
 
 // concerns reports whether an event is of one of the mailboxes, or of which there
-// are and what may be done with them.
+// are and what may be done with them, or of annotations.
 func (s *scope) concerns(e *pb.WatchResponse) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e.GetMailboxList() {
+	annotations := s.annotated && e.GetMetadata()
+	s.mu.annotations = s.mu.annotations || annotations
+	if e.GetMailboxList() || annotations {
 		return true
 	}
 	for _, id := range e.GetMailboxIds() {
@@ -114,7 +118,22 @@ func (s *scope) set(l *listing) (missed bool) {
 	slices.Sort(ids)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	missed = s.mu.passed > l.modSeq && !slices.Equal(ids, s.mu.ids)
+	differ := !slices.Equal(ids, s.mu.ids)
 	s.mu.ids = ids
-	return missed
+	s.mu.annotations = s.mu.annotations || s.annotated && differ
+	return s.mu.passed > l.modSeq && differ
+}
+
+// annotationsPending reports whether annotations are to be read.
+func (s *scope) annotationsPending() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mu.annotations
+}
+
+// setAnnotations notes that annotations are to be read, or that they are about to be.
+func (s *scope) setAnnotations(pending bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mu.annotations = pending
 }
