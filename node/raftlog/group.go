@@ -1,6 +1,7 @@
 package raftlog
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"sync"
@@ -86,6 +87,9 @@ func (g *Group) GetLog(index uint64, l *raft.Log) error {
 	if err == nil {
 		err = getEntry(payload, l)
 	}
+	if errors.Is(err, errClosed) {
+		return err
+	}
 	if err != nil {
 		// The library cannot do without an entry that the log is to have.
 		err = fmt.Errorf("raftlog: group %d: get %d: %w", g.id, index, err)
@@ -98,6 +102,10 @@ func (g *Group) GetLog(index uint64, l *raft.Log) error {
 
 // read reads an entry's record from its segment; nil if there is none.
 func (g *Group) read(index uint64) ([]byte, error) {
+	if !g.store.enter() {
+		return nil, errClosed
+	}
+	defer g.store.reading.RUnlock()
 	g.mu.RLock()
 	at, ok := g.mu.at.get(index)
 	if ok {

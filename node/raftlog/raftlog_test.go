@@ -277,3 +277,40 @@ func TestEntryDecodingIsTotal(t *testing.T) {
 		_ = getEntry(rapid.SliceOf(rapid.Byte()).Draw(t, "bytes"), &l)
 	})
 }
+
+// The library reads the log for its metrics without being waited for: also when the
+// store is closed, which is no failure of it.
+func TestReadAfterClose(t *testing.T) {
+	failed := make(chan error, 1)
+	s, err := Open(vfs.NewMem(), "log", Options{CacheBytes: 1, OnFatal: func(err error) { failed <- err }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := s.Group(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.StoreLog(&raft.Log{Index: 1, Term: 1, Data: make([]byte, 1000)}); err != nil {
+		t.Fatal(err)
+	}
+	read := make(chan error, 1)
+	go func() {
+		for {
+			if err := g.GetLog(1, &raft.Log{}); err != nil {
+				read <- err
+				return
+			}
+		}
+	}()
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-read; !errors.Is(err, errClosed) {
+		t.Errorf("read of a closed store: %v", err)
+	}
+	select {
+	case err := <-failed:
+		t.Errorf("the store has failed: %v", err)
+	default:
+	}
+}

@@ -44,6 +44,9 @@ type Store struct {
 	w   writer
 	out output
 
+	reading sync.RWMutex // held by reads
+	closed  bool         // guarded by reading
+
 	// collecting is held by whoever frees segments.
 	collecting sync.Mutex
 	spares     []string // paths of free files; guarded by w
@@ -111,14 +114,32 @@ func (s *Store) syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
+// errClosed is what a read of a closed store is told.
+var errClosed = errors.New("the store is closed")
+
+// enter begins a read, unless the store is closed; reading.RUnlock ends it. The
+// library has a goroutine that reads the log for its metrics and that it does not wait
+// for when it shuts down.
+func (s *Store) enter() bool {
+	s.reading.RLock()
+	if s.closed {
+		s.reading.RUnlock()
+		return false
+	}
+	return true
+}
+
 // Close writes what is not yet written and closes the store. Its groups must not
-// be in use.
+// be in use, but for reads, which fail from then on.
 func (s *Store) Close() error {
 	err := errors.Join(s.sync(), s.seal())
 	if s.Err() != nil {
 		err = nil // it has been told
 	}
 	err = errors.Join(err, s.out.close())
+	s.reading.Lock()
+	s.closed = true
+	s.reading.Unlock()
 	s.w.Lock()
 	for _, seg := range s.w.segments {
 		err = errors.Join(err, seg.closeReader())
