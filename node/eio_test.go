@@ -72,8 +72,15 @@ func (f *failOnce) MaybeError(op errorfs.Op) error {
 func (f *failOnce) end() (failed string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.armed = f.failed != ""
+	f.armed = f.armed && f.failed != ""
 	return f.failed
+}
+
+// over says that the node has ended: what this process goes on to do, no other would.
+func (f *failOnce) over() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.armed = false
 }
 
 func (f *failOnce) triedAgain() bool {
@@ -102,7 +109,10 @@ func failAt(t *testing.T, f *failOnce) {
 	var told atomic.Pointer[error]
 	c := nodetest.Start(t, nodetest.Options{Nodes: 1, Adjust: func(cfg *node.Config) {
 		cfg.Limits = shard.Limits{SnapshotBytes: 16 << 10, SnapshotEvery: 20 * time.Millisecond, TrailingBytes: 1, TrailingLogs: 8}
-		cfg.OnFatal = func(err error) { told.Store(&err) }
+		cfg.OnFatal = func(err error) {
+			f.over()
+			told.Store(&err)
+		}
 		if disk == nil {
 			disk = errorfs.Wrap(cfg.FS, f)
 			cfg.FS = disk
