@@ -39,9 +39,9 @@ func (n *Node) keepTidy(ctx context.Context) {
 
 // dropGarbage compacts all keys if a notable part of them was deleted. Pebble does not
 // count the bodies in what it estimates, so the keys stand for them: 100 KiB of deleted
-// keys may be what keeps 100 MiB of bodies. The keys are little next to the bodies, which are not written again here: files of
-// bodies that nothing refers to go, and those that hold much garbage are rewritten by
-// Pebble, see openState.
+// keys may be what keeps 100 MiB of bodies. The keys are little next to the bodies,
+// which are not written again here: files of bodies that nothing refers to go, and those
+// that hold much garbage are rewritten by Pebble, see openState.
 func dropGarbage(ctx context.Context, db *pebble.DB) error {
 	m := db.Metrics()
 	garbage := m.Table.Garbage.PointDeletionsBytesEstimate + m.Table.Garbage.RangeDeletionsBytesEstimate
