@@ -407,7 +407,7 @@ func (p *Process) sameResources(t *testing.T, before resources) {
 		if time.Now().After(deadline) {
 			t.Fatalf("before %+v, after %+v", before, now)
 		}
-		if err := pause(t.Context(), 100*time.Millisecond); err != nil {
+		if err := Pause(t.Context(), 100*time.Millisecond); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -174,7 +174,7 @@ func (c *Cluster) Leader(ctx context.Context, account string) (string, error) {
 		if p := c.nodes[loc.Leader]; p != nil && p.Alive() {
 			return loc.Leader, nil
 		}
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
+		if err := Pause(ctx, 100*time.Millisecond); err != nil {
 			return "", fmt.Errorf("no leader of the shard of %s: %w", account, err)
 		}
 	}
@@ -220,8 +220,8 @@ func (c *Cluster) Verify(ctx context.Context) error {
 	return err
 }
 
-// pause waits.
-func pause(ctx context.Context, d time.Duration) error {
+// Pause waits for d, or until ctx ends: then the error is its cause.
+func Pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -132,7 +132,7 @@ func (t *killTest) round(ctx context.Context, name string, strike func(context.C
 		return err
 	}
 	done := t.crew.Done()
-	if err := pause(ctx, time.Duration(300+t.rng.IntN(900))*time.Millisecond); err != nil {
+	if err := Pause(ctx, time.Duration(300+t.rng.IntN(900))*time.Millisecond); err != nil {
 		return err
 	}
 	worked := t.crew.Done() - done
@@ -280,7 +280,7 @@ func (t *killTest) idlersAgree(ctx context.Context, fresh *check.Mailbox) error 
 			if time.Now().After(deadline) {
 				return fmt.Errorf("after %v: %w", idleTime, err)
 			}
-			if err := pause(ctx, 20*time.Millisecond); err != nil {
+			if err := Pause(ctx, 20*time.Millisecond); err != nil {
 				return err
 			}
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
+	"github.com/quorumail/quorumail/bench/fault"
 	"github.com/quorumail/quorumail/bench/report"
 	"github.com/quorumail/quorumail/bench/traffic"
 )
@@ -54,7 +55,7 @@ func runShards(ctx context.Context, e *trialEnv, o shardsOptions) (rows []report
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, b.close()) }()
-	if err := rest(ctx, shardsSettle); err != nil {
+	if err := fault.Pause(ctx, shardsSettle); err != nil {
 		return nil, err
 	}
 	e.tell("the nodes idle for %v", o.idle)
@@ -103,7 +104,7 @@ func watchIdle(ctx context.Context, b *bench, o shardsOptions) ([]report.Row, er
 		return nil, err
 	}
 	start := time.Now()
-	if err := rest(ctx, o.idle); err != nil {
+	if err := fault.Pause(ctx, o.idle); err != nil {
 		return nil, err
 	}
 	after, err := read()
@@ -249,7 +250,7 @@ func caughtUp(ctx context.Context, b *bench, node string) error {
 		if behind <= 0 {
 			return nil
 		}
-		if err := rest(ctx, 20*time.Millisecond); err != nil {
+		if err := fault.Pause(ctx, 20*time.Millisecond); err != nil {
 			return fmt.Errorf("node %s: %d replicas are behind: %w", node, behind, err)
 		}
 	}

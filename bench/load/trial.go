@@ -135,20 +135,8 @@ func insist(ctx context.Context, op func() error) error {
 		if err == nil || !errors.As(err, &refused) {
 			return err
 		}
-		if err := rest(ctx, 10*time.Millisecond); err != nil {
+		if err := fault.Pause(ctx, 10*time.Millisecond); err != nil {
 			return err
 		}
-	}
-}
-
-// rest waits.
-func rest(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }
