@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
 )
 
 var _ raft.BatchingFSM = (*machine)(nil)
@@ -21,6 +23,9 @@ type machine struct {
 	store   *snapshots
 	applied *appliedWaiter
 	fail    func(error)
+	// aligned is told that a snapshot was taken in, and up to where the log was
+	// dropped because it did not belong to it, 0: it was not.
+	aligned func(note *pb.SnapshotNote, dropped uint64)
 
 	mu struct {
 		sync.Mutex
@@ -226,6 +231,13 @@ func (m *machine) takeIn(ctx context.Context, r io.Reader) error {
 		return m.broken(fmt.Errorf("take in snapshot at %d: %w", note.Index, err))
 	}
 	m.applied.advance(index)
+	// Before the library cuts the log: it would leave a rest of which nobody could
+	// tell any more that it is another's.
+	dropped, err := alignLog(m.store.newest(), m.store.log)
+	if err != nil {
+		return m.broken(fmt.Errorf("take in snapshot at %d: drop the log: %w", note.Index, err))
+	}
+	m.aligned(note, dropped)
 	return nil
 }
 

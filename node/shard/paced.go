@@ -3,6 +3,7 @@ package shard
 import (
 	"errors"
 	"runtime"
+	"sync/atomic"
 
 	"github.com/hashicorp/raft"
 
@@ -13,9 +14,16 @@ import (
 // handed entries faster than its state machine applies them; the library has
 // room for 128 batches of them, which may be a GiB. So appends wait while the
 // state machine is far behind. Heartbeats do not come this way.
+//
+// After a snapshot has replaced a log that the library still believes in, it also
+// plays that log, until the library has been told; see Replica.settle.
 type paced struct {
 	*raftlog.Group
 	r *Replica
+	// gone is the last index of the log that the library believes in, 0: the one
+	// that there is. It is set while the library waits for the snapshot to be taken
+	// in, and cleared by its next append.
+	gone atomic.Uint64
 }
 
 // StoreLog implements raft.LogStore.
@@ -28,6 +36,14 @@ func (p *paced) StoreLogs(logs []*raft.Log) error {
 		p.wait()
 	default: // the library is not to be asked yet, and is far from busy
 	}
+	if p.gone.Load() > 0 {
+		// It begins with what the snapshot has.
+		covered := p.r.snaps.newest().GetIndex()
+		for len(logs) > 0 && logs[0].Index <= covered {
+			logs = logs[1:]
+		}
+		p.gone.Store(0)
+	}
 	return p.Group.StoreLogs(logs)
 }
 
@@ -37,6 +53,10 @@ func (p *paced) StoreLogs(logs []*raft.Log) error {
 // replica.
 func (p *paced) GetLog(index uint64, l *raft.Log) error {
 	err := p.Group.GetLog(index, l)
+	if errors.Is(err, raft.ErrLogNotFound) && index <= p.gone.Load() {
+		*l = raft.Log{Index: index} // of term 0: whatever a leader has there, it is not the same
+		return nil
+	}
 	if err != nil && !errors.Is(err, raft.ErrLogNotFound) {
 		select {
 		case <-p.r.started:

@@ -25,6 +25,7 @@ type Replica struct {
 	log      *slog.Logger
 	raft     *raft.Raft
 	logs     *raftlog.Group
+	paced    *paced // logs as the library has it; nil until there is one
 	group    *transport.Group
 	machine  *machine
 	snaps    *snapshots
@@ -111,7 +112,7 @@ func (r *Replica) open() (err error) {
 	if err := r.snaps.load(); err != nil {
 		return err
 	}
-	r.machine = &machine{state: r.cfg.State, store: r.snaps, applied: r.applied, fail: r.fail}
+	r.machine = &machine{state: r.cfg.State, store: r.snaps, applied: r.applied, fail: r.fail, aligned: r.settle}
 	if err := r.finishReceived(); err != nil {
 		return err
 	}
@@ -119,14 +120,14 @@ func (r *Replica) open() (err error) {
 	if err := checkStart(r.snaps.newest(), index, r.logs); err != nil {
 		return err
 	}
-	if err := alignLog(r.snaps.newest(), r.logs); err != nil {
+	if _, err := alignLog(r.snaps.newest(), r.logs); err != nil {
 		return err
 	}
 	r.applied.advance(index)
 	notify := make(chan bool, 16)
 	r.group = r.cfg.Transport.Group(r.cfg.Shard)
-	logs := &paced{Group: r.logs, r: r}
-	r.raft, err = raft.NewRaft(r.raftConfig(notify), r.machine, logs, r.logs, r.snaps, r.group)
+	r.paced = &paced{Group: r.logs, r: r}
+	r.raft, err = raft.NewRaft(r.raftConfig(notify), r.machine, r.paced, r.logs, r.snaps, r.group)
 	if err != nil {
 		r.raft = nil
 		return errors.Join(err, r.group.Close())

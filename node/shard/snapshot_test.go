@@ -357,3 +357,68 @@ func TestBacklogIsBounded(t *testing.T) {
 	release()
 	c.converge()
 }
+
+// A leader that was cut off comes back with entries that nobody else has, up to where
+// the others' log ends now, which is cut. It must take the snapshot and then go on: the
+// new leader has nobody else for its quorum.
+func TestDeposedLeaderCountsAgain(t *testing.T) {
+	c := newCluster(t, func(cfg *Config) {
+		shortLog(cfg)
+		cfg.Limits.BatchOps, cfg.Limits.InFlight = 1, 100
+	}, "a", "b", "c")
+	items := numbered("seen", 10)
+	c.mustPropose(items...)
+	c.converge()
+	old := c.leader()
+	base, _ := old.logs.LastIndex()
+	c.faults.Isolate(old.id)
+	const unheard = 20
+	var wg sync.WaitGroup
+	for _, item := range numbered("unheard", unheard) {
+		wg.Go(func() {
+			if _, _, err := old.Propose(ask(t), &pb.Entry{Account: item}); err == nil {
+				t.Errorf("%s was acknowledged", item)
+			}
+		})
+	}
+	wg.Wait()
+	end, _ := old.logs.LastIndex()
+	lead := c.leader(old.id)
+	for i := 0; ; i++ {
+		if last, _ := lead.logs.LastIndex(); last >= max(end, base+1) {
+			break
+		}
+		item := fmt.Sprint("after ", i)
+		items = append(items, item)
+		if _, _, err := lead.Propose(ask(t), &pb.Entry{Account: item}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	last, _ := lead.logs.LastIndex()
+	t.Logf("the log of the old leader ends at %d, that of the new one at %d", end, last)
+	var third *testNode
+	for _, n := range c.running() {
+		if n == old {
+			continue
+		}
+		if n != lead {
+			third = n
+		}
+		if err := n.WaitApplied(ask(t), lead.Applied()); err != nil {
+			t.Fatal(err)
+		}
+		if err := n.Snapshot(ask(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.stop(third)
+	c.faults.Heal()
+	c.mustPropose("with the old leader")
+	got := c.converge()
+	wantAll(t, got, append(items, "with the old leader"))
+	for _, item := range got {
+		if strings.HasPrefix(item, "unheard") {
+			t.Errorf("%s has come back", item)
+		}
+	}
+}

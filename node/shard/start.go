@@ -66,31 +66,33 @@ func checkStart(note *pb.SnapshotNote, applied uint64, log *raftlog.Group) error
 }
 
 // alignLog drops a log that does not belong to the newest snapshot: one that
-// ends before it, or has another entry at its index. Raft says so of a follower
-// that installs a snapshot (section 7 of the extended paper); the library leaves
-// such entries where they are.
-func alignLog(note *pb.SnapshotNote, log *raftlog.Group) error {
+// ends before it, has another entry at its index, or goes on behind it with
+// entries of an earlier term. Raft says so of a follower that installs a snapshot
+// (section 7 of the extended paper); the library leaves such entries where they
+// are. It returns the last index of what it dropped, 0: nothing.
+func alignLog(note *pb.SnapshotNote, log *raftlog.Group) (dropped uint64, err error) {
 	first, err := log.FirstIndex()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	last, err := log.LastIndex()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if note == nil || last == 0 {
-		return nil
+		return 0, nil
 	}
 	stale := last < note.Index
-	if !stale && first <= note.Index {
+	if !stale {
 		var l raft.Log
-		if err := log.GetLog(note.Index, &l); err != nil {
-			return err
+		if err := log.GetLog(max(first, note.Index), &l); err != nil {
+			return 0, err
 		}
-		stale = l.Term != note.Term
+		// Behind the snapshot's index only the term tells: it never falls along a log.
+		stale = l.Term < note.Term || l.Index == note.Index && l.Term != note.Term
 	}
 	if !stale {
-		return nil
+		return 0, nil
 	}
-	return log.DeleteRange(first, last)
+	return last, log.DeleteRange(first, last)
 }

@@ -72,6 +72,18 @@ func (g *Group) EncodePeer(_ raft.ServerID, addr raft.ServerAddress) []byte { re
 // DecodePeer implements raft.Transport.
 func (g *Group) DecodePeer(b []byte) raft.ServerAddress { return raft.ServerAddress(b) }
 
+// Deliver has the group's Raft take a request of this node's own as if a peer had
+// sent it, after those that wait already. Nobody is told what it answers. It
+// reports whether there was room.
+func (g *Group) Deliver(request any) bool {
+	select {
+	case g.inbox <- raft.RPC{Command: request, RespChan: make(chan raft.RPCResponse, 1)}:
+		return true
+	default:
+		return false
+	}
+}
+
 // SetHeartbeatHandler implements raft.Transport.
 func (g *Group) SetHeartbeatHandler(cb func(raft.RPC)) {
 	g.mu.Lock()
