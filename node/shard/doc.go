@@ -15,9 +15,10 @@
 //     see [Flusher]), and writes a note of a few octets to the log store. Only
 //     then may Raft cut the log.
 //  3. A lagging replica is sent the state as it is when it is sent. It keeps
-//     what it receives in a file, durably, notes that, takes the file in, makes
-//     the result durable, and then replaces the note. A crash in between finds
-//     the note and does it again.
+//     what it receives in a file with a checksum, durably, notes that, takes the
+//     file in, makes the result durable, and then replaces the note. A crash in
+//     between finds the note and does it again. A log of its own that does not
+//     belong to the snapshot is dropped then.
 //  4. Open compares the note, the state and the log, and refuses to start over a
 //     hole in any of them: silently lost entries are worse than a lost replica.
 //

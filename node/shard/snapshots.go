@@ -166,7 +166,11 @@ func (s *snapshots) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("snapshot %q: %w", id, err)
 	}
-	return metaOf(n, id), f, nil
+	r, err := newReceivedFile(f)
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("snapshot %q: %w", id, err), f.Close())
+	}
+	return metaOf(n, id), r, nil
 }
 
 func (s *snapshots) openLive() (*raft.SnapshotMeta, io.ReadCloser, error) {
@@ -300,84 +304,4 @@ func joinCleanup(err, cleanup error) error {
 		return err
 	}
 	return errors.Join(err, fmt.Errorf("clean up: %w", cleanup))
-}
-
-// sink implements raft.SnapshotSink.
-type sink struct {
-	store *snapshots
-	note  *pb.SnapshotNote
-	local bool     // the state is the snapshot; nothing was written
-	file  vfs.File // of a received one, once something was written
-}
-
-// ID implements raft.SnapshotSink.
-func (k *sink) ID() string {
-	if k.local {
-		return liveID
-	}
-	return k.note.File
-}
-
-// coverLocal makes the sink one of a snapshot taken here: the state at index is
-// durable.
-func (k *sink) coverLocal(index uint64) {
-	k.local = true
-	k.note.StateIndex = min(index, k.note.Index)
-}
-
-func (k *sink) path() string { return k.store.fs.PathJoin(k.store.dir, k.note.File) }
-
-// Write implements raft.SnapshotSink.
-func (k *sink) Write(b []byte) (int, error) {
-	if k.file == nil {
-		f, err := k.store.fs.Create(k.path(), vfs.WriteCategoryUnspecified)
-		if err != nil {
-			return 0, err
-		}
-		k.file = f
-	}
-	return k.file.Write(b)
-}
-
-// Close implements raft.SnapshotSink: the snapshot is durable when it returns.
-func (k *sink) Close() error {
-	if k.local {
-		n := proto.CloneOf(k.note)
-		n.File = ""
-		err := k.store.update(func(note, received *pb.SnapshotNote) (*pb.SnapshotNote, *pb.SnapshotNote, error) {
-			if note != nil && note.Index > n.Index { // one was received meanwhile
-				return nil, nil, fmt.Errorf("snapshot at %d: %w, which is at %d", n.Index, errOldSnapshot, note.Index)
-			}
-			return n, received, nil
-		})
-		if err == nil {
-			k.store.members.forget(n.Index)
-		}
-		return err
-	}
-	if _, err := k.Write(nil); err != nil { // an empty state has a file as well
-		return err
-	}
-	if err := k.file.Sync(); err != nil {
-		return err
-	}
-	if err := k.file.Close(); err != nil {
-		return err
-	}
-	if err := k.store.syncDir(k.store.dir); err != nil {
-		return err
-	}
-	return k.store.update(func(note, _ *pb.SnapshotNote) (*pb.SnapshotNote, *pb.SnapshotNote, error) {
-		return note, k.note, nil
-	})
-}
-
-// Cancel implements raft.SnapshotSink.
-func (k *sink) Cancel() error {
-	if k.file == nil {
-		return nil
-	}
-	err := k.file.Close()
-	k.file = nil
-	return errors.Join(err, k.store.fs.Remove(k.path()))
 }
