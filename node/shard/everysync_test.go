@@ -25,6 +25,8 @@ type syncPoint struct {
 // recorder keeps the disk as it is whenever something is about to be synced: some
 // of what is not yet, too.
 type recorder struct {
+	onSync func() // if there is one, it is called at each, before the disk is kept
+
 	mu     sync.Mutex
 	mem    *vfs.MemFS
 	rng    *rand.Rand
@@ -46,11 +48,21 @@ func (r *recorder) MaybeError(op errorfs.Op) error {
 	if r.mem == nil {
 		return nil
 	}
+	if r.onSync != nil {
+		r.onSync()
+	}
 	acked := append([]string(nil), r.acked...)
 	r.points = append(r.points, syncPoint{acked: acked, disk: r.mem.CrashClone(vfs.CrashCloneCfg{
 		UnsyncedDataPercent: []int{0, 50, 100}[r.rng.IntN(3)], RNG: r.rng,
 	})})
 	return nil
+}
+
+// record begins with a disk.
+func (r *recorder) record(mem *vfs.MemFS) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.mem = mem
 }
 
 func (r *recorder) acknowledge(item string) {
@@ -96,9 +108,7 @@ func crashAtEverySync(t *testing.T, seed uint64) int {
 		t.Fatal(err)
 	}
 	c.leader()
-	r.mu.Lock()
-	r.mem = mem
-	r.mu.Unlock()
+	r.record(mem)
 	for i := range 12 + rng.IntN(12) {
 		item := fmt.Sprintf("%d of %d", i, seed)
 		if _, _, err := n.Propose(t.Context(), &pb.Entry{Account: item}); err != nil {
