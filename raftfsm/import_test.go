@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"math"
+	"os"
+	"slices"
 	"sync"
 	"testing"
 
@@ -167,4 +169,46 @@ func TestExportCarriesLargeValues(t *testing.T) {
 	if got := other.f.hashForTest(t); got != want {
 		t.Errorf("hash %s, want %s", got, want)
 	}
+}
+
+// An export that is cut at any octet is refused, as is one with an octet too few in the
+// middle; the state is what it was, and no file is left. The whole one is taken in.
+func TestImportOfACutExport(t *testing.T) {
+	source := newMachine(t)
+	source.ok(newAccount())
+	for range 5 {
+		source.ok(source.mail("INBOX", `\Seen`, "$Label"))
+	}
+	source.ok(store(pb.StoreOp_MODE_ADD, set(2, 3), `\Deleted`))
+	source.ok(expunge())
+	stream := source.export()
+
+	m := newMachine(t)
+	m.ok(newAccount())
+	m.ok(m.mail("INBOX"))
+	before := m.f.hashForTest(t)
+	wantRefused := func(what string, at int, cut []byte) {
+		if err := m.f.Import(bytes.NewReader(cut)); !errors.Is(err, ErrExport) {
+			t.Fatalf("%s at octet %d of %d: %v, want ErrExport", what, at, len(stream), err)
+		}
+		if names, err := m.fs.List("import"); err != nil && !errors.Is(err, os.ErrNotExist) || len(names) > 0 {
+			t.Fatalf("%s at octet %d of %d: left behind: %v, %v", what, at, len(stream), names, err)
+		}
+	}
+	for at := range len(stream) {
+		wantRefused("cut", at, stream[:at])
+		wantRefused("one octet gone", at, slices.Concat(stream[:at], stream[at+1:]))
+	}
+	if got := m.f.hashForTest(t); got != before {
+		t.Errorf("hash %s after imports that were refused, was %s", got, before)
+	}
+	m.check(alice)
+	m.ok(m.mail("INBOX")) // it goes on
+	if err := m.f.Import(bytes.NewReader(stream)); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := m.f.hashForTest(t), source.f.hashForTest(t); got != want {
+		t.Errorf("hash %s, want %s", got, want)
+	}
+	m.check(alice)
 }
