@@ -106,8 +106,7 @@ func TestTooManyConnections(t *testing.T) {
 	}
 }
 
-// RFC 9051, 6.2.1: STARTTLS; before it no password is taken, and octets that were
-// sent along with the command are not taken for a part of the secured stream.
+// RFC 9051, 6.2.1: STARTTLS; before it no password is taken nor asked for.
 func TestStartTLS_RFC9051_6_2_1(t *testing.T) {
 	cluster := nodetest.Start(t, nodetest.Options{Nodes: 1, Shards: 1})
 	cluster.CreateAccount(t, "alice@example.org", "secret")
@@ -131,8 +130,12 @@ func TestStartTLS_RFC9051_6_2_1(t *testing.T) {
 			}
 		}
 	}
-	expect(r, "STARTTLS LOGINDISABLED")
+	if greeting, err := r.ReadString('\n'); err != nil || !strings.Contains(greeting, "STARTTLS LOGINDISABLED") || strings.Contains(greeting, "AUTH=") {
+		t.Fatalf("before TLS: %q, %v", greeting, err)
+	}
 	_, _ = io.WriteString(c, "a login alice@example.org secret\r\n")
+	expect(r, "a NO [PRIVACYREQUIRED]")
+	_, _ = io.WriteString(c, "a authenticate PLAIN\r\n")
 	expect(r, "a NO [PRIVACYREQUIRED]")
 	_, _ = io.WriteString(c, "b starttls\r\n")
 	expect(r, "b OK")
@@ -147,10 +150,6 @@ func TestStartTLS_RFC9051_6_2_1(t *testing.T) {
 	_, _ = io.WriteString(tc, "e login alice@example.org secret\r\n")
 	expect(tr, "e OK")
 
-	if got := talk(t, addr, "b starttls\r\nc login alice@example.org secret\r\n"); strings.Contains(got, "c OK") {
-		t.Errorf("a command before the handshake was done: %q", got)
-	}
-
 	addr, _ = front(t, cluster, func(cfg *imapfront.Config) {
 		cfg.TLS, cfg.Implicit = &tls.Config{Certificates: []tls.Certificate{cert}}, true
 	})
@@ -161,8 +160,68 @@ func TestStartTLS_RFC9051_6_2_1(t *testing.T) {
 	defer func() { _ = ic.Close() }() // it has been read
 	_, _ = io.WriteString(ic, "a starttls\r\nb login alice@example.org secret\r\n")
 	ir := bufio.NewReader(ic)
+	if greeting, err := ir.ReadString('\n'); err != nil || !strings.Contains(greeting, "AUTH=PLAIN") {
+		t.Errorf("implicit TLS: %q, %v", greeting, err)
+	}
 	expect(ir, "a BAD")
 	expect(ir, "b OK")
+}
+
+// RFC 9051, 6.2.1: what comes in one buffer with STARTTLS is taken for the beginning
+// of the handshake: a client may begin it so, and a command that somebody has put
+// there does not become one of the secured stream.
+func TestSentAlongWithStartTLS_RFC9051_6_2_1(t *testing.T) {
+	cert := certificate(t)
+	addr, _ := front(t, nodetest.Start(t, nodetest.Options{Nodes: 1, Shards: 1}), func(cfg *imapfront.Config) {
+		cfg.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
+	})
+	for along, ok := range map[string]bool{"": true, "b noop\r\n": false} {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		first := &sentAlong{Conn: c, r: bufio.NewReader(c), before: "a starttls\r\n" + along}
+		secured := tls.Client(first, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // the test's own certificate
+		if err := secured.Handshake(); (err == nil) != ok {
+			t.Errorf("with %q before the handshake: %v", along, err)
+		}
+		if ok {
+			_, _ = io.WriteString(secured, "c capability\r\nd logout\r\n")
+			got, err := io.ReadAll(secured)
+			if !strings.HasPrefix(string(got), "* CAPABILITY ") || !strings.Contains(string(got), "d OK") {
+				t.Errorf("%q, %v", got, err)
+			}
+		}
+		_ = c.Close() // it has been read
+	}
+}
+
+// sentAlong is a connection whose first octets are written in one with what comes
+// before them; what is read begins after the second line: the greeting, and the
+// answer to STARTTLS.
+type sentAlong struct {
+	net.Conn
+	r      *bufio.Reader
+	before string
+	lines  int
+}
+
+func (s *sentAlong) Write(p []byte) (int, error) {
+	_, err := s.Conn.Write(append([]byte(s.before), p...))
+	s.before = ""
+	return len(p), err
+}
+
+func (s *sentAlong) Read(p []byte) (int, error) {
+	for ; s.lines < 2; s.lines++ {
+		if _, err := s.r.ReadString('\n'); err != nil {
+			return 0, err
+		}
+	}
+	return s.r.Read(p)
 }
 
 // A client that takes nothing of what it has asked for ends its own connection, and

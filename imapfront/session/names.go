@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,9 +52,14 @@ func (c *Conn) create(ctx context.Context, cmd wire.Create) error {
 // closes it first.
 func (c *Conn) delete(ctx context.Context, cmd wire.Delete) error {
 	at := c.at(cmd.Mailbox)
-	res, err := c.change(ctx, at.store, "DELETE", &pb.Entry{Op: &pb.Entry_DeleteMailbox{DeleteMailbox: &pb.DeleteMailboxOp{Name: at.name}}})
-	if res == nil {
-		return err
+	res, err := at.store.Propose(ctx, &pb.Entry{Op: &pb.Entry_DeleteMailbox{DeleteMailbox: &pb.DeleteMailboxOp{Name: at.name}}})
+	switch {
+	case err != nil:
+		return c.fail("DELETE", err)
+	case res.GetCode() == pb.Code_CODE_NO_MAILBOX && hasInferiors(ctx, at):
+		return c.no("HASCHILDREN", "there are mailboxes below this name")
+	case res.GetCode() != pb.Code_CODE_OK:
+		return c.refused(res)
 	}
 	if c.selects(at, res.GetMailboxId()) {
 		c.leave()
@@ -62,6 +68,16 @@ func (c *Conn) delete(ctx context.Context, cmd wire.Delete) error {
 	c.ownMetadata(ctx, at, res.GetModSeq(), nil)
 	c.tellSpelling(cmd.Mailbox, `\NonExistent`)
 	return c.ok("", "DELETE done")
+}
+
+// hasInferiors reports whether the client sees mailboxes below a name: if none has the
+// name, that is why it is there at all, and why it cannot be deleted (RFC 9051, 6.3.5).
+func hasInferiors(ctx context.Context, at place) bool {
+	l, err := at.store.ListMailboxes(ctx)
+	if err != nil {
+		return false // the name is no mailbox, whatever is below it
+	}
+	return slices.ContainsFunc(l.GetMailboxes(), func(info *pb.MailboxInfo) bool { return strings.HasPrefix(info.GetName(), at.name+"/") })
 }
 
 // rename is RENAME (RFC 9051, 6.3.6).
