@@ -95,7 +95,8 @@ type Conn struct {
 	box   *mailbox // of state selected
 	// owners are stores of other accounts, by their names.
 	owners map[string]Store
-	// annotations is what the client knows of, if it has enabled METADATA.
+	// annotations is what the client knows of its own account's, if it has enabled
+	// METADATA; see box.annotations, too.
 	annotations *annotations
 	notify      *notify // nil until NOTIFY is first used
 	tag         string  // of the command under way

@@ -30,6 +30,8 @@ type mailbox struct {
 	modSeqs     modSeqs
 	own         ownMessages
 	contexts    contexts
+	// annotations are the mailbox's, if it is another user's and METADATA is enabled.
+	annotations *annotations
 	// unfetched are new messages of which NOTIFY's items are still to be told.
 	unfetched imapnum.Set
 }
@@ -40,6 +42,7 @@ func (c *Conn) leave() {
 		return
 	}
 	c.box.watch.stop()
+	c.box.annotations.end()
 	c.box = nil
 	if c.state == selected {
 		c.state = authenticated

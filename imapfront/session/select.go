@@ -41,6 +41,10 @@ func (c *Conn) doSelect(ctx context.Context, cmd wire.Select) error {
 	c.box.takeRights(at, info)
 	c.box.watch = c.watchMailbox(at.store, c.box.id, info.GetHighestModSeq())
 	c.state = selected
+	if err := c.watchSelectedMetadata(ctx); err != nil {
+		c.leave()
+		return c.fail("SELECT", err)
+	}
 	c.claimRecent(ctx, info)
 	c.tellOpened(opened)
 	if c.rev2 {
