@@ -126,12 +126,14 @@ func (n *Node) openShard(info *pb.ShardInfo) error {
 	r, err := shard.Open(cfg)
 	if err != nil {
 		marks.Close()
+		_ = fsm.Close() // err tells more
 		return err
 	}
 	// A server that is none of the founders is taken in by the group's leader.
 	if founders := shardFounders(info); slices.Contains(founders, n.serverID) {
 		if err := r.Bootstrap(founders); err != nil {
 			_ = r.Close() // err tells more
+			_ = fsm.Close()
 			marks.Close()
 			return err
 		}

@@ -52,6 +52,9 @@ func (tx *tx) deleteAccount(a *account) (*pb.Result, error) {
 	if err := tx.delRange(a.space.Range()); err != nil {
 		return nil, err
 	}
+	if err := tx.delRange(keys.Summaries(tx.f.cfg.Shard, a.name)); err != nil {
+		return nil, err
+	}
 	a.exists, a.deleted, a.rec.deleted, a.dirty = false, true, true, true
 	a.rec.mailboxes, a.rec.quota = 0, &quotaRecord{}
 	a.boxes = make(map[imapnum.MailboxID]*mailbox)

@@ -115,26 +115,53 @@ func (c *checker) mailbox(m *Mailbox) error {
 	case uint32(set.Max()) >= m.info.GetUidNext():
 		return fmt.Errorf("%w: UID %d, UIDNEXT %d", ErrInvariant, set.Max(), m.info.GetUidNext())
 	}
-	if x := c.a.v.cache.get(cacheKey{c.a.name, m.id}, imapnum.ModSeq(m.info.GetHighestModSeq())); x != nil {
-		built, err := buildIndex(snap, space, m.id)
-		if err != nil {
-			return err
-		}
-		if !x.uids.Equals(built.uids) {
-			return fmt.Errorf("%w: UID bitmap", ErrInvariant)
-		}
-		for i := range max(len(x.words), len(built.words)) {
-			if !x.word(i).Equals(built.word(i)) {
-				return fmt.Errorf("%w: bitmap of keyword %d", ErrInvariant, i)
-			}
-		}
-		for i := range x.flags {
-			if !x.flags[i].Equals(built.flags[i]) {
-				return fmt.Errorf("%w: bitmap of flag %d", ErrInvariant, i)
-			}
-		}
+	if err := c.bitmaps(m); err != nil {
+		return err
 	}
 	return c.history(m, set, modSeqs)
+}
+
+// bitmaps checks the index that is held, and what the stored summary makes of it.
+func (c *checker) bitmaps(m *Mailbox) error {
+	v := c.a.v
+	built, err := buildIndex(v.snap, c.a.space, m.id)
+	if err != nil {
+		return err
+	}
+	loaded, _, err := loadIndex(v.snap, v.f.cfg.Shard, c.a.name, c.a.space, m.id, m.info)
+	if err != nil {
+		return err
+	}
+	if what := loaded.differs(built); what != "" {
+		return fmt.Errorf("%w: %s, of the stored summary", ErrInvariant, what)
+	}
+	if held := v.cache.get(cacheKey{c.a.name, m.id}, imapnum.ModSeq(m.info.GetHighestModSeq())); held != nil {
+		if what := held.differs(built); what != "" {
+			return fmt.Errorf("%w: %s", ErrInvariant, what)
+		}
+	}
+	return nil
+}
+
+// differs names a bitmap that is another than in y; empty if none is.
+func (x *index) differs(y *index) string {
+	if !x.uids.Equals(y.uids) {
+		return "UID bitmap"
+	}
+	if !x.all().Equal(y.all()) {
+		return "ranges of UIDs"
+	}
+	for i := range max(len(x.words), len(y.words)) {
+		if !x.word(i).Equals(y.word(i)) {
+			return fmt.Sprintf("bitmap of keyword %d", i)
+		}
+	}
+	for i := range x.flags {
+		if !x.flags[i].Equals(y.flags[i]) {
+			return fmt.Sprintf("bitmap of flag %d", i)
+		}
+	}
+	return ""
 }
 
 // history checks that each message stands once in the change index, and that

@@ -54,7 +54,7 @@ func (v *View) Digests(ctx context.Context, fn func(account string, d Digest) er
 		return fn(name, one.digest())
 	}
 	first, last := keys.Accounts(v.f.cfg.Shard)
-	start, end := keys.Shard(v.f.cfg.Shard)
+	start, end := keys.Replicated(v.f.cfg.Shard)
 	err := scan(v.snap, start, end, func(key, value []byte) (bool, error) {
 		if err := ctx.Err(); err != nil {
 			return false, err

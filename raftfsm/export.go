@@ -56,7 +56,7 @@ func (v *View) Export(w io.Writer) error {
 		return err
 	}
 	var raw, packed []byte
-	start, end := keys.Shard(v.f.cfg.Shard)
+	start, end := keys.Replicated(v.f.cfg.Shard)
 	err = scan(v.snap, start, end, func(key, value []byte) (bool, error) {
 		raw = binary.AppendUvarint(raw, uint64(len(key)-len(start)))
 		raw = append(raw, key[len(start):]...)
@@ -222,7 +222,7 @@ func (t *tables) readAll(r io.Reader) error {
 }
 
 func (t *tables) add(raw []byte) error {
-	prefix, _ := keys.Shard(t.f.cfg.Shard)
+	prefix, end := keys.Replicated(t.f.cfg.Shard)
 	for len(raw) > 0 {
 		key, rest, ok := cutBytes(raw)
 		if !ok {
@@ -234,8 +234,11 @@ func (t *tables) add(raw []byte) error {
 		}
 		raw = rest
 		full := append(append(make([]byte, 0, len(prefix)+len(key)), prefix...), key...)
-		if t.last != nil && string(full) <= string(t.last) {
+		switch {
+		case t.last != nil && string(full) <= string(t.last):
 			return fmt.Errorf("%w: keys do not ascend", ErrExport)
+		case string(full) >= string(end):
+			return fmt.Errorf("%w: a key that replicas do not share", ErrExport)
 		}
 		t.last = full
 		if bytes.Equal(full, keys.Applied(t.f.cfg.Shard)) {

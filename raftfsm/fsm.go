@@ -39,6 +39,9 @@ type Config struct {
 	// IndexCache bounds the mailboxes whose UIDs and flags are held in memory;
 	// default 1,000.
 	IndexCache int
+	// SummaryMin is how many messages a mailbox has at least whose index is stored;
+	// default 4096.
+	SummaryMin int
 	// Log; nil: discarded.
 	Log *slog.Logger
 }
@@ -73,7 +76,8 @@ type FSM struct {
 	db  *pebble.DB
 	// era counts the imports begun and ended; see frozen. It is raised under mu,
 	// and read without it.
-	era atomic.Uint64
+	era       atomic.Uint64
+	summaries *summaries
 
 	mu struct {
 		sync.RWMutex
@@ -92,7 +96,11 @@ func Open(cfg Config) (*FSM, error) {
 	if cfg.IndexCache == 0 {
 		cfg.IndexCache = 1000
 	}
+	if cfg.SummaryMin == 0 {
+		cfg.SummaryMin = defaultSummaryMin
+	}
 	f := &FSM{cfg: cfg, db: cfg.DB}
+	f.summaries = newSummaries(f)
 	f.mu.cache = newIndexCache(cfg.IndexCache)
 	applied, err := readApplied(f.db, cfg.Shard)
 	if err != nil {
@@ -102,8 +110,11 @@ func Open(cfg Config) (*FSM, error) {
 	return f, nil
 }
 
-// Close releases what Open took. The store stays open.
-func (f *FSM) Close() error { return nil }
+// Close ends what goes on in the background. The store stays open.
+func (f *FSM) Close() error {
+	f.summaries.close()
+	return nil
+}
 
 // readApplied returns the zero record for a shard that has none.
 func readApplied(r pebble.Reader, shard uint32) (appliedRecord, error) {

@@ -53,20 +53,46 @@ func (q quiet) Fatalf(format string, args ...any) { q.t.Fatalf(format, args...) 
 
 func newMachine(t testing.TB) *machine {
 	t.Helper()
-	m := &machine{t: t, fs: vfs.NewCrashableMem(), time: 1_000_000_000}
-	m.db = openDB(t, m.fs)
+	m := &machine{t: t, time: 1_000_000_000}
+	m.start(vfs.NewCrashableMem())
 	t.Cleanup(func() {
 		if m.db != nil {
-			_ = m.db.Close()
+			m.close()
 		}
 	})
-	m.open()
 	return m
+}
+
+// start goes on with what is on a disk.
+func (m *machine) start(fs *vfs.MemFS) {
+	m.t.Helper()
+	m.fs, m.db = fs, openDB(m.t, fs)
+	m.open()
+}
+
+// close lets go of the disk. What is not flushed is lost.
+func (m *machine) close() {
+	m.t.Helper()
+	if err := m.f.Close(); err != nil {
+		m.t.Error(err)
+	}
+	_ = m.db.Close() // a test's views may be open still
+	m.db = nil
+}
+
+// restart closes the store properly and opens it again.
+func (m *machine) restart() {
+	m.t.Helper()
+	if err := m.db.Flush(); err != nil {
+		m.t.Fatal(err)
+	}
+	m.close()
+	m.start(m.fs)
 }
 
 func (m *machine) open() {
 	m.t.Helper()
-	f, err := Open(Config{DB: m.db, FS: m.fs, Dir: "import", Shard: 1, IndexCache: 2})
+	f, err := Open(Config{DB: m.db, FS: m.fs, Dir: "import", Shard: 1, IndexCache: 2, SummaryMin: 1})
 	if err != nil {
 		m.t.Fatal(err)
 	}

@@ -28,13 +28,12 @@ type index struct {
 	// cloned from: uids first, then the flags; and those of the keywords.
 	shared      [1 + systemFlagCount]bool
 	sharedWords []bool
-
-	setOnce sync.Once
-	set     imapnum.Set
+	// set is uids as ranges; it is shared as long as uids is.
+	set *lazySet
 }
 
 func newIndex() *index {
-	x := &index{uids: roaring.New()}
+	x := &index{uids: roaring.New(), set: &lazySet{}}
 	for i := range x.flags {
 		x.flags[i] = roaring.New()
 	}
@@ -54,35 +53,32 @@ func buildIndex(r pebble.Reader, space keys.Space, mailbox imapnum.MailboxID) (*
 		if err != nil {
 			return false, err
 		}
-		x.uids.Add(uint32(uid))
-		for i := range x.flags {
-			if m.system&(1<<i) != 0 {
-				x.flags[i].Add(uint32(uid))
-			}
-		}
-		for _, k := range m.keywords {
-			x.ownWord(k).Add(uint32(uid))
-		}
+		x.add(uid, &m)
 		return true, nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	x.uids.RunOptimize()
+	x.eachBitmap((*roaring.Bitmap).RunOptimize)
+	return x, nil
+}
+
+// eachBitmap calls fn for each bitmap that there is. They must be the index's own.
+func (x *index) eachBitmap(fn func(*roaring.Bitmap)) {
+	fn(x.uids)
 	for _, f := range x.flags {
-		f.RunOptimize()
+		fn(f)
 	}
 	for _, w := range x.words {
 		if w != nil {
-			w.RunOptimize()
+			fn(w)
 		}
 	}
-	return x, nil
 }
 
 // clone returns a copy that shares each bitmap until it is changed.
 func (x *index) clone() *index {
-	c := &index{uids: x.uids, flags: x.flags, words: slices.Clone(x.words), sharedWords: make([]bool, len(x.words))}
+	c := &index{uids: x.uids, flags: x.flags, words: slices.Clone(x.words), sharedWords: make([]bool, len(x.words)), set: x.set}
 	for i := range c.shared {
 		c.shared[i] = true
 	}
@@ -94,7 +90,7 @@ func (x *index) clone() *index {
 
 func (x *index) ownUIDs() *roaring.Bitmap {
 	if x.shared[0] {
-		x.uids, x.shared[0] = x.uids.Clone(), false
+		x.uids, x.shared[0], x.set = x.uids.Clone(), false, x.set.next()
 	}
 	return x.uids
 }
@@ -131,6 +127,7 @@ func (x *index) ownWord(k uint32) *roaring.Bitmap {
 // add notes a new message.
 func (x *index) add(uid imapnum.UID, rec *messageRecord) {
 	x.ownUIDs().Add(uint32(uid))
+	x.set.note(uid, true)
 	x.change(uid, 0, rec.system)
 	x.changeWords(uid, nil, rec.keywords)
 }
@@ -138,8 +135,15 @@ func (x *index) add(uid imapnum.UID, rec *messageRecord) {
 // remove forgets a message.
 func (x *index) remove(uid imapnum.UID, rec *messageRecord) {
 	x.ownUIDs().Remove(uint32(uid))
+	x.set.note(uid, false)
 	x.change(uid, rec.system, 0)
 	x.changeWords(uid, rec.keywords, nil)
+}
+
+// replace notes that a message has other flags than in its record.
+func (x *index) replace(uid imapnum.UID, rec *messageRecord, system imapnum.SystemFlags, keywords []uint32) {
+	x.change(uid, rec.system, system)
+	x.changeWords(uid, rec.keywords, keywords)
 }
 
 // changeWords notes that a message's keywords, ascending both, are now others.
@@ -172,35 +176,7 @@ func (x *index) change(uid imapnum.UID, from, to imapnum.SystemFlags) {
 
 // all returns the UIDs as a set. It is computed once: only for an index that no
 // longer changes.
-func (x *index) all() imapnum.Set {
-	x.setOnce.Do(func() { x.set = setOf(x.uids) })
-	return x.set
-}
-
-// setOf returns the ranges of a bitmap.
-func setOf(b *roaring.Bitmap) imapnum.Set {
-	var set imapnum.SetBuilder
-	it := b.ManyIterator()
-	buf := make([]uint32, 4096)
-	var first, last uint32
-	open := false
-	for n := it.NextMany(buf); n > 0; n = it.NextMany(buf) {
-		for _, u := range buf[:n] {
-			if open && u == last+1 {
-				last = u
-				continue
-			}
-			if open {
-				set.AddRange(imapnum.UID(first), imapnum.UID(last))
-			}
-			first, last, open = u, u, true
-		}
-	}
-	if open {
-		set.AddRange(imapnum.UID(first), imapnum.UID(last))
-	}
-	return set.Set()
-}
+func (x *index) all() imapnum.Set { return x.set.of(x.uids) }
 
 type cacheKey struct {
 	account string

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
+	"github.com/cockroachdb/pebble/v2"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/quorumail/quorumail/proto/imapnum"
@@ -23,18 +24,22 @@ func (m *Mailbox) Info() *pb.MailboxInfo { return m.info }
 
 // index returns the bitmaps of the mailbox at the view's index. Every change of
 // a mailbox raises its HIGHESTMODSEQ, so that the cache can be asked for just
-// that state; if it has another, the records are read.
+// that state; if it has another, it is made of what is stored.
 func (m *Mailbox) index() (*index, error) {
 	cache, key := m.a.v.cache, cacheKey{m.a.name, m.id}
 	modSeq := imapnum.ModSeq(m.info.GetHighestModSeq())
 	if x := cache.get(key, modSeq); x != nil {
 		return x, nil
 	}
-	x, err := buildIndex(m.a.v.snap, m.a.space, m.id)
+	f := m.a.v.f
+	x, lacks, err := loadIndex(m.a.v.snap, f.cfg.Shard, m.a.name, m.a.space, m.id, m.info)
 	if err != nil {
 		return nil, err
 	}
 	cache.put(key, modSeq, x)
+	if f.summaries.due(m.info.GetExists(), lacks) {
+		f.summaries.want(key)
+	}
 	return x, nil
 }
 
@@ -211,11 +216,17 @@ func (m *Mailbox) Changes(since Since, fn func(*pb.MessageState) error) (vanishe
 
 // changed returns the UIDs of known whose MODSEQ is above since.
 func (m *Mailbox) changed(since Since) (imapnum.Set, error) {
-	_, end := m.a.space.Mailbox(keys.Change, m.id)
+	return changedSince(m.a.v.snap, m.a.space, m.id, since.ModSeq, since.Known)
+}
+
+// changedSince returns the UIDs of a mailbox, those of known if that is not nil,
+// whose MODSEQ is above since.
+func changedSince(r pebble.Reader, space keys.Space, id imapnum.MailboxID, since imapnum.ModSeq, known *imapnum.Set) (imapnum.Set, error) {
+	_, end := space.Mailbox(keys.Change, id)
 	var uids []imapnum.UID
-	err := scan(m.a.v.snap, m.a.space.Change(m.id, since.ModSeq+1, 0), end, func(key, _ []byte) (bool, error) {
-		_, _, uid, err := keys.ParseChange(m.a.space.Rest(key))
-		if since.Known == nil || since.Known.Contains(uid) {
+	err := scanKeys(r, space.Change(id, since+1, 0), end, func(key []byte) (bool, error) {
+		_, _, uid, err := keys.ParseChange(space.Rest(key))
+		if known == nil || known.Contains(uid) {
 			uids = append(uids, uid)
 		}
 		return true, err
@@ -237,12 +248,19 @@ func (m *Mailbox) vanished(since Since) (imapnum.Set, error) {
 		uids, err := m.UIDs()
 		return known.Subtract(uids), err
 	}
-	_, end := m.a.space.Mailbox(keys.Expunge, m.id)
+	gone, err := vanishedSince(m.a.v.snap, m.a.space, m.id, since.ModSeq)
+	return gone.Intersect(known), err
+}
+
+// vanishedSince returns the UIDs that the expunge queue has above since, which is
+// not below its floor.
+func vanishedSince(r pebble.Reader, space keys.Space, id imapnum.MailboxID, since imapnum.ModSeq) (imapnum.Set, error) {
+	_, end := space.Mailbox(keys.Expunge, id)
 	var ranges []imapnum.Range
-	err := scan(m.a.v.snap, m.a.space.Expunge(m.id, since.ModSeq+1), end, func(_, value []byte) (bool, error) {
+	err := scan(r, space.Expunge(id, since+1), end, func(_, value []byte) (bool, error) {
 		set, err := decodeSet(value)
 		ranges = append(ranges, set.Ranges()...)
 		return true, err
 	})
-	return imapnum.SetOfRanges(ranges).Intersect(known), err
+	return imapnum.SetOfRanges(ranges), err
 }

@@ -154,6 +154,7 @@ func (tx *tx) deleteMailbox(a *account, op *pb.DeleteMailboxOp) (*pb.Result, err
 		a.space.Bytes(keys.Name, []byte(name)),
 		a.space.ID(keys.Mailbox, uint64(m.id)),
 		a.space.ID(keys.ACL, uint64(m.id)),
+		keys.Summary(tx.f.cfg.Shard, a.name, m.id),
 	} {
 		if err := tx.del(key); err != nil {
 			return nil, err

@@ -103,6 +103,7 @@ func (tx *tx) insert(a *account, m *mailbox, rec messageRecord) (imapnum.UID, er
 	modSeq := tx.touch(a, m)
 	uid := imapnum.UID(m.info.GetUidNext())
 	m.info.UidNext++
+	m.changes++
 	rec.modSeq = modSeq
 	rec.saveDate = tx.applied.time / 1e9
 	if err := tx.put(a, m, message{uid, rec}); err != nil {
@@ -130,10 +131,10 @@ func (tx *tx) replace(a *account, m *mailbox, msg message, system imapnum.System
 	if err := tx.del(a.space.Change(m.id, msg.rec.modSeq, msg.uid)); err != nil {
 		return err
 	}
+	m.changes++
 	m.count(msg.uid, &msg.rec, -1)
 	if m.index != nil {
-		m.index.change(msg.uid, msg.rec.system, system)
-		m.index.changeWords(msg.uid, msg.rec.keywords, keywords)
+		m.index.replace(msg.uid, &msg.rec, system, keywords)
 	}
 	msg.rec.modSeq, msg.rec.system, msg.rec.keywords = modSeq, system, keywords
 	m.count(msg.uid, &msg.rec, 1)
@@ -148,6 +149,7 @@ func (tx *tx) remove(a *account, m *mailbox, msgs []message) (imapnum.Set, error
 		return imapnum.Set{}, nil
 	}
 	modSeq := tx.touch(a, m)
+	m.changes += len(msgs)
 	var gone imapnum.SetBuilder
 	for _, msg := range msgs {
 		gone.Add(msg.uid)

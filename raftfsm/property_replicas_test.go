@@ -8,18 +8,6 @@ import (
 	"pgregory.net/rapid"
 )
 
-// reopen closes the store properly.
-func (p *pair) reopen() {
-	if err := p.m.db.Flush(); err != nil {
-		p.Fatal(err)
-	}
-	if err := p.m.db.Close(); err != nil {
-		p.Fatal(err)
-	}
-	p.m.db = openDB(p.m.t, p.m.fs)
-	p.m.open()
-}
-
 // crash loses what the store has not flushed, and replays the log.
 func (p *pair) crash() {
 	before := p.m.f.hashForTest(p)
@@ -34,10 +22,8 @@ func (p *pair) crash() {
 		before = p.m.f.hashForTest(p)
 	}
 	clone := p.m.fs.CrashClone(cutConfig(p.T))
-	_ = p.m.db.Close() // of the old disk
-	p.m.fs = clone
-	p.m.db = openDB(p.m.t, clone)
-	p.m.open()
+	p.m.close() // of the old disk
+	p.m.start(clone)
 	durable, err := p.m.f.DurableApplied()
 	if err != nil || durable != p.m.index {
 		p.Fatalf("durable index %d after a crash, applied %d; %v", durable, p.m.index, err)
@@ -56,7 +42,7 @@ func (p *pair) crash() {
 func (p *pair) otherReplicas(t *testing.T) {
 	want := p.m.f.hashForTest(p)
 	other := newMachine(t)
-	defer func() { _ = other.db.Close(); other.db = nil }()
+	defer other.close()
 	for rest := p.log; len(rest) > 0; {
 		n := rapid.IntRange(1, min(8, len(rest))).Draw(p.T, "batch")
 		if _, err := other.f.ApplyBatch(rest[:n]); err != nil {
@@ -75,7 +61,7 @@ func (p *pair) otherReplicas(t *testing.T) {
 		p.Fatal(err)
 	}
 	third := newMachine(t)
-	defer func() { _ = third.db.Close(); third.db = nil }()
+	defer third.close()
 	if err := third.f.Import(io.Reader(&export)); err != nil {
 		p.Fatal(err)
 	}

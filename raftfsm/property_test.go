@@ -569,7 +569,7 @@ func TestEqualsModel(t *testing.T) {
 		if rapid.Bool().Draw(rt, "few mailboxes") {
 			p.names = someNames[:2]
 		}
-		defer func() { _ = p.m.db.Close(); p.m.db = nil }()
+		defer func() { p.m.close() }()
 		p.do(newAccount())
 		if rapid.Bool().Draw(rt, "shared") {
 			p.share()
@@ -580,7 +580,7 @@ func TestEqualsModel(t *testing.T) {
 			case 0:
 				p.crash()
 			case 1:
-				p.reopen()
+				p.m.restart()
 			}
 		}
 		p.compare()

@@ -416,19 +416,11 @@ func (x *transcript) leap(how string) string {
 	before := x.f.hashForTest(x.t)
 	switch how {
 	case "restart":
-		if err := x.db.Flush(); err != nil {
-			x.t.Fatal(err)
-		}
-		if err := x.db.Close(); err != nil {
-			x.t.Fatal(err)
-		}
-		x.db = openDB(x.t, x.fs)
-		x.open()
+		x.restart()
 	case "crash":
 		clone := x.fs.CrashClone(vfs.CrashCloneCfg{})
-		_ = x.db.Close() // of the old disk
-		x.fs, x.db = clone, openDB(x.t, clone)
-		x.open()
+		x.close() // of the old disk
+		x.start(clone)
 		if _, err := x.f.ApplyBatch(x.log); err != nil {
 			x.t.Fatal(err)
 		}
@@ -439,7 +431,7 @@ func (x *transcript) leap(how string) string {
 		if err := other.f.Import(bytes.NewReader(stream)); err != nil {
 			x.t.Fatal(err)
 		}
-		_ = x.db.Close() // the state lives on in the other store
+		x.close() // the state lives on in the other store
 		x.fs, x.db, x.f, other.db = other.fs, other.db, other.f, nil
 	}
 	if after := x.f.hashForTest(x.t); after != before {

@@ -53,6 +53,8 @@ type mailbox struct {
 	dirty bool
 	index *index // nil while not needed and not cached
 	own   bool   // index is a copy of the batch's own
+	// changes is how many messages have come, gone or got other flags, about.
+	changes int
 }
 
 func newTx(f *FSM) *tx {
@@ -222,7 +224,7 @@ func (tx *tx) indexOf(a *account, m *mailbox) (*index, error) {
 		m.index = tx.cache.get(cacheKey{a.name, m.id}, imapnum.ModSeq(m.info.GetHighestModSeq()))
 	}
 	if m.index == nil {
-		built, err := buildIndex(tx.b, a.space, m.id)
+		built, _, err := loadIndex(tx.b, tx.f.cfg.Shard, a.name, a.space, m.id, m.info)
 		if err != nil {
 			return nil, err
 		}
@@ -246,8 +248,15 @@ func (tx *tx) commit() error {
 	}
 	for _, a := range tx.order {
 		for id, m := range a.boxes {
-			if m != nil && m.own {
-				tx.cache.put(cacheKey{a.name, id}, imapnum.ModSeq(m.info.GetHighestModSeq()), m.index)
+			if m == nil {
+				continue
+			}
+			key := cacheKey{a.name, id}
+			if m.own {
+				tx.cache.put(key, imapnum.ModSeq(m.info.GetHighestModSeq()), m.index)
+			}
+			if m.changes > 0 {
+				tx.f.summaries.count(key, m.info.GetExists(), m.changes)
 			}
 		}
 	}

@@ -7,6 +7,10 @@
 //
 //	shard(4) 0x01 …                              of the shard itself
 //	shard(4) 0x02 slot(2) len(1) account kind(1) … of an account
+//	shard(4) 0x03 slot(2) len(1) account mailbox(8) the replica's own: a summary
+//
+// What begins with 0x03 is made by each replica for itself out of the rest, and is
+// in no digest and no export.
 //
 // Numbers are big-endian, so that keys sort as the numbers do. The layout is on
 // disk: a golden test fails when it changes.
@@ -53,6 +57,7 @@ const (
 const (
 	spaceMeta    = 0x01
 	spaceAccount = 0x02
+	spaceOwn     = 0x03
 
 	// BodyIDLen and SessionIDLen are the lengths of random ids.
 	BodyIDLen    = 16
@@ -72,6 +77,13 @@ func Shard(shard uint32) (start, end []byte) {
 	return start, binary.BigEndian.AppendUint32(nil, shard+1)
 }
 
+// Replicated returns the range of those keys of a shard that all its replicas have
+// alike.
+func Replicated(shard uint32) (start, end []byte) {
+	start = binary.BigEndian.AppendUint32(nil, shard)
+	return start, append(binary.BigEndian.AppendUint32(nil, shard), spaceOwn)
+}
+
 // Applied returns the key of a shard's applied index, term and time.
 func Applied(shard uint32) []byte {
 	return append(binary.BigEndian.AppendUint32(nil, shard), spaceMeta, 'a')
@@ -89,12 +101,27 @@ type Space struct{ prefix []byte }
 // ForAccount returns the key space of an account. The name is normalised
 // already and has 1 to 255 octets.
 func ForAccount(shard uint32, account string) Space {
+	return Space{prefix: accountPrefix(shard, spaceAccount, account)}
+}
+
+func accountPrefix(shard uint32, space byte, account string) []byte {
 	p := make([]byte, 0, 4+1+2+1+len(account))
 	p = binary.BigEndian.AppendUint32(p, shard)
-	p = append(p, spaceAccount)
+	p = append(p, space)
 	p = binary.BigEndian.AppendUint16(p, uint16(imapnum.SlotOf(account)))
 	p = append(p, byte(len(account)))
-	return Space{prefix: append(p, account...)}
+	return append(p, account...)
+}
+
+// Summary returns the key of the summary of a mailbox.
+func Summary(shard uint32, account string, mailbox imapnum.MailboxID) []byte {
+	return binary.BigEndian.AppendUint64(accountPrefix(shard, spaceOwn, account), uint64(mailbox))
+}
+
+// Summaries returns the range of the summaries of all mailboxes of an account.
+func Summaries(shard uint32, account string) (start, end []byte) {
+	start = accountPrefix(shard, spaceOwn, account)
+	return start, Successor(start)
 }
 
 // Range returns the range of all keys of the account.

@@ -17,7 +17,8 @@ func TestLayoutIsFixed(t *testing.T) {
 	id := []byte("0123456789abcdef")
 	const prefix = "0000000102" + "2f58" + "03614062"
 	for want, got := range map[string][]byte{
-		"000000010161":                                                              Applied(1),
+		"000000010161": Applied(1),
+		"0000000103" + "2f58" + "03614062" + "0000000000000007": Summary(1, "a@b", 7),
 		prefix + "61":                                                               s.Key(Account),
 		prefix + "63":                                                               s.Key(Credentials),
 		prefix + "6d0000000000000007":                                               s.ID(Mailbox, 7),
