@@ -6,10 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"mime"
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/emersion/go-message/charset"
 	"golang.org/x/text/unicode/norm"
@@ -110,8 +112,9 @@ func sortValueOf(field pb.SortKey_Field, rec *pb.FetchedMessage, e *pb.Email) so
 	case pb.SortKey_FIELD_DATE:
 		return sortValue{n: sentDate(rec, e)}
 	case pb.SortKey_FIELD_SUBJECT:
-		base, _ := baseSubject(decodeWords(env.GetSubject()))
-		return sortValue{text: collate(base)}
+		subject, known := decodeWords(env.GetSubject())
+		base, _ := baseSubject(subject)
+		return sortValue{text: collate(base, known)}
 	case pb.SortKey_FIELD_CC:
 		return sortValue{text: addrMailbox(env.GetCc())}
 	case pb.SortKey_FIELD_FROM:
@@ -129,7 +132,7 @@ func addrMailbox(list []*pb.Address) []byte {
 	if len(list) == 0 {
 		return nil
 	}
-	return collate(string(list[0].GetMailbox()))
+	return collate(string(list[0].GetMailbox()), true)
 }
 
 // displayName is the name of the first address as a client shows it: without one
@@ -139,32 +142,49 @@ func displayName(list []*pb.Address) []byte {
 		return nil
 	}
 	a := list[0]
-	if name := decodeWords(a.GetName()); name != "" {
-		return collate(name)
+	if name, known := decodeWords(a.GetName()); name != "" {
+		return collate(name, known)
 	}
 	if a.Host == nil {
 		return collate(decodeWords(a.GetMailbox())) // the name of a group
 	}
-	return collate(string(a.GetMailbox()) + "@" + string(a.GetHost()))
+	return collate(string(a.GetMailbox())+"@"+string(a.GetHost()), true)
 }
 
-// decodeWords decodes encoded words (RFC 2047). What cannot be decoded stays.
-func decodeWords(b []byte) string {
-	s := string(b)
+// decodeWords decodes encoded words (RFC 2047). It reports whether all are of known
+// charsets: of another it returns the octets that it encodes.
+func decodeWords(b []byte) (s string, known bool) {
+	s, known = string(b), true
 	if !strings.Contains(s, "=?") {
-		return s
+		return s, true
 	}
-	words := mime.WordDecoder{CharsetReader: charset.Reader}
+	words := mime.WordDecoder{CharsetReader: func(name string, r io.Reader) (io.Reader, error) {
+		text, err := charset.Reader(name, r)
+		if err != nil {
+			known = false
+			return r, nil
+		}
+		return text, nil
+	}}
 	if decoded, err := words.DecodeHeader(s); err == nil {
-		return decoded
+		return decoded, known
 	}
-	return s
+	return s, false
 }
+
+// undecoded begins the keys of texts that are no UTF-8: they stand after all that are.
+const undecoded = 0xff
 
 // collate returns the key by which a text is sorted and compared: i;unicode-casemap
-// (RFC 5051, 2.3), title case and then decomposed.
-func collate(s string) []byte {
-	s = strings.ToValidUTF8(s[:min(len(s), maxSortText)], "\ufffd")
+// (RFC 5051, 2.3), title case and then decomposed. Texts of a charset that is not
+// known, and what is not valid, come after all others, by their octets (RFC 5255, 4.6).
+func collate(s string, known bool) []byte {
+	known = known && utf8.ValidString(s)
+	s = s[:min(len(s), maxSortText)]
+	if !known {
+		return append([]byte{undecoded}, s...)
+	}
+	s = strings.ToValidUTF8(s, "\ufffd") // where it was cut
 	return norm.NFKD.AppendString(nil, strings.Map(unicode.ToTitle, s))
 }
 

@@ -44,8 +44,9 @@ func Thread(ctx context.Context, mb Mailbox, uids imapnum.Set, algorithm pb.Thre
 			return false, err
 		}
 		m := threaded{uid: imapnum.UID(rec.GetState().GetUid()), date: sentDate(rec, e)}
-		base, reply := baseSubject(decodeWords(e.GetEnvelope().GetSubject()))
-		m.base, m.reply = string(collate(base)), reply
+		subject, known := decodeWords(e.GetEnvelope().GetSubject())
+		base, reply := baseSubject(subject)
+		m.base, m.reply = string(collate(base, known)), reply
 		if refs {
 			m.id, m.refs = messageID(e.GetEnvelope().GetMessageId()), parents(e)
 		}
