@@ -30,9 +30,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type cluster struct {
 	t      *testing.T
 	faults transport.Faults
-	change func(*Config) // of each replica's configuration
-	alone  bool          // one node, which has nobody to wait for
-	wrap   func(vfs.FS) vfs.FS
+	change func(*Config)                     // of each replica's configuration
+	alone  bool                              // one node, which has nobody to wait for
+	wrap   func(id string, fs vfs.FS) vfs.FS // what a node has for its disk; nil: the disk
 
 	mu    sync.Mutex
 	addrs map[string]string
@@ -119,7 +119,7 @@ func (c *cluster) tryStart(id string, fs *vfs.MemFS) (_ *testNode, err error) {
 	fatal := func(err error) { c.t.Errorf("%s: %v", id, err) }
 	var disk vfs.FS = fs
 	if c.wrap != nil {
-		disk = c.wrap(fs)
+		disk = c.wrap(id, fs)
 	}
 	if n.store, err = raftlog.Open(disk, "raftlog", raftlog.Options{OnFatal: fatal, SegmentBytes: 4 << 10}); err != nil {
 		return nil, err

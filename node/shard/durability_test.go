@@ -99,13 +99,7 @@ func TestCrashesLoseNothing(t *testing.T) {
 			acked[i] = fmt.Sprint(round, item)
 		}
 		wantAll(t, got, acked)
-		seen := make(map[string]bool)
-		for _, g := range got {
-			if seen[g] {
-				t.Fatalf("%s was applied twice", g)
-			}
-			seen[g] = true
-		}
+		wantOnce(t, got)
 	}
 }
 

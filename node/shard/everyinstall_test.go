@@ -30,7 +30,7 @@ func crashAtEverySyncOfInstall(t *testing.T, seed uint64) int {
 	r.onSync = func() { known = append(known, h.known.Load()) }
 	mem := vfs.NewCrashableMem()
 	recording := true
-	h.c.wrap = func(fs vfs.FS) vfs.FS {
+	h.c.wrap = func(_ string, fs vfs.FS) vfs.FS {
 		if !recording {
 			return fs
 		}

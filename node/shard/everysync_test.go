@@ -96,7 +96,7 @@ func crashAtEverySync(t *testing.T, seed uint64) int {
 	r := &recorder{rng: rand.New(rand.NewPCG(seed, 8))}
 	recording := true
 	c := &cluster{t: t, change: shortLog, alone: true, addrs: map[string]string{}, nodes: map[string]*testNode{}}
-	c.wrap = func(fs vfs.FS) vfs.FS {
+	c.wrap = func(_ string, fs vfs.FS) vfs.FS {
 		if !recording {
 			return fs
 		}
@@ -131,13 +131,7 @@ func crashAtEverySync(t *testing.T, seed uint64) int {
 			t.Fatalf("seed %d, sync %d of %d: %v", seed, i, len(points), err)
 		}
 		wantAll(t, got, p.acked)
-		seen := make(map[string]bool)
-		for _, g := range got {
-			if seen[g] {
-				t.Fatalf("seed %d, sync %d: %s was applied twice", seed, i, g)
-			}
-			seen[g] = true
-		}
+		wantOnce(t, got)
 		if t.Failed() {
 			t.Fatalf("seed %d, sync %d of %d", seed, i, len(points))
 		}
