@@ -29,15 +29,16 @@ func (f *FSM) Check(account string) error {
 
 // Check verifies the invariants of one account: that each mailbox's counts, change
 // index, expunge queue and bitmaps agree with its message records, that its quota's
-// usage is the sum of what there is, and that each content record counts its
-// references and has its whole body. What contradicts itself is ErrInvariant. It
-// reads the whole account.
+// usage is the sum of what there is, that each content record counts its references
+// and has its whole body, that what is to be collected is in the queue for it, and that
+// every key belongs to something that exists. What contradicts itself is ErrInvariant.
+// It reads the whole account.
 func (v *View) Check(account string) error {
 	a, err := v.Account(account)
 	if err != nil {
 		return err
 	}
-	c := &checker{a: a, refs: make(map[uint64]uint64), threads: make(map[uint64]uint64)}
+	c := &checker{a: a, contents: make(map[uint64]content), boxes: make(map[imapnum.MailboxID]checkedBox)}
 	if err := c.run(); err != nil {
 		return fmt.Errorf("raftfsm: check: account %q: %w", account, err)
 	}
@@ -45,16 +46,26 @@ func (v *View) Check(account string) error {
 }
 
 type checker struct {
-	a    *Account
-	refs map[uint64]uint64
-	// threads are those that the records say of each email.
-	threads map[uint64]uint64
+	a *Account
+	// contents are what the records of messages say of each content record.
+	contents map[uint64]content
+	boxes    map[imapnum.MailboxID]checkedBox
+	chunks   uint64 // of bodies that belong to something
+}
+
+// content is what messages say of the content record that they refer to.
+type content struct{ refs, thread, size uint64 }
+
+// checkedBox is a mailbox that exists.
+type checkedBox struct {
+	info *pb.MailboxInfo
+	uids imapnum.Set
 }
 
 func (c *checker) run() error {
 	infos, _, err := c.a.Mailboxes()
 	if err != nil {
-		return err
+		return fmt.Errorf("names of mailboxes: %w", err)
 	}
 	if int(c.a.rec.mailboxes) != len(infos) {
 		return fmt.Errorf("%w: %d mailboxes, counted %d", ErrInvariant, len(infos), c.a.rec.mailboxes)
@@ -71,13 +82,12 @@ func (c *checker) run() error {
 	if err := c.quota(infos); err != nil {
 		return err
 	}
-	if err := c.metadata(); err != nil {
-		return err
+	for _, check := range []func() error{c.given, c.metadata, c.acls, c.references, c.retained, c.owned, c.uploads, c.remembered} {
+		if err := check(); err != nil {
+			return err
+		}
 	}
-	if err := c.acls(); err != nil {
-		return err
-	}
-	return c.references()
+	return nil
 }
 
 // mailbox checks the counts, the change index and the expunge queue.
@@ -90,10 +100,13 @@ func (c *checker) mailbox(m *Mailbox) error {
 		uids.Add(msg.uid)
 		modSeqs[msg.uid] = msg.rec.modSeq
 		sum.count(msg.uid, &msg.rec, 1)
-		for _, k := range msg.rec.keywords {
-			if int(k) >= len(m.info.GetKeywords()) {
+		for i, k := range msg.rec.keywords {
+			if int(k) >= len(m.info.GetKeywords()) || i > 0 && k <= msg.rec.keywords[i-1] {
 				return false, fmt.Errorf("%w: keyword %d of message %d", ErrInvariant, k, msg.uid)
 			}
+		}
+		if highest := m.info.GetHighestModSeq(); msg.rec.modSeq == 0 || uint64(msg.rec.modSeq) > highest {
+			return false, fmt.Errorf("%w: message %d at %d, HIGHESTMODSEQ %d", ErrInvariant, msg.uid, msg.rec.modSeq, highest)
 		}
 		return true, nil
 	})
@@ -105,6 +118,7 @@ func (c *checker) mailbox(m *Mailbox) error {
 	want.Recent = sum.info.GetRecent()
 	want.Size, want.DeletedSize = sum.info.GetSize(), sum.info.GetDeletedSize()
 	set := uids.Set()
+	c.boxes[m.id] = checkedBox{m.info, set}
 	switch {
 	case !proto.Equal(want, m.info):
 		return fmt.Errorf("%w: counts are %v, should be %v", ErrInvariant, m.info, want)
@@ -184,18 +198,47 @@ func (c *checker) history(m *Mailbox, uids imapnum.Set, modSeqs map[imapnum.UID]
 	if entries != len(modSeqs) {
 		return fmt.Errorf("%w: %d messages, %d in the change index", ErrInvariant, len(modSeqs), entries)
 	}
+	if err := c.queue(m); err != nil {
+		return err
+	}
 	gone, err := m.vanished(Since{ModSeq: imapnum.ModSeq(m.info.GetExpungeFloor())})
 	if err != nil {
 		return err
 	}
 	if both := gone.Intersect(uids); !both.Empty() {
-		return fmt.Errorf("%w: %v are there and in the expunge queue", ErrInvariant, both)
+		return fmt.Errorf("%w: %s are there and in the expunge queue", ErrInvariant, brief(both))
 	}
 	all := imapnum.SetOfRange(1, imapnum.UID(m.info.GetUidNext()-1))
 	if lost := all.Subtract(uids).Subtract(gone); m.info.GetExpungeFloor() == 0 && !lost.Empty() {
-		return fmt.Errorf("%w: %v are neither there nor in the expunge queue", ErrInvariant, lost)
+		return fmt.Errorf("%w: %s are neither there nor in the expunge queue", ErrInvariant, brief(lost))
 	}
 	return nil
+}
+
+// brief writes a set of UIDs, which may be of millions of ranges, in a few octets.
+func brief(s imapnum.Set) string {
+	if r := s.Ranges(); len(r) > 5 {
+		return fmt.Sprintf("%d UIDs from %d to %d", s.Len(), s.Min(), s.Max())
+	}
+	return s.String()
+}
+
+// queue checks that what stands in the expunge queue can have been expunged: above the
+// floor, to where the mailbox is now, of UIDs that were given.
+func (c *checker) queue(m *Mailbox) error {
+	start, end := c.a.space.Mailbox(keys.Expunge, m.id)
+	return scan(c.a.v.snap, start, end, func(key, value []byte) (bool, error) {
+		_, modSeq, err := keys.ParseExpunge(c.a.space.Rest(key))
+		if err != nil {
+			return false, err
+		}
+		set, err := decodeSet(value)
+		if err == nil && (uint64(modSeq) <= m.info.GetExpungeFloor() || uint64(modSeq) > m.info.GetHighestModSeq() || set.Empty() || uint32(set.Max()) >= m.info.GetUidNext()) {
+			err = fmt.Errorf("%w: expunge queue has %s at %d; floor %d, HIGHESTMODSEQ %d, UIDNEXT %d", ErrInvariant,
+				brief(set), modSeq, m.info.GetExpungeFloor(), m.info.GetHighestModSeq(), m.info.GetUidNext())
+		}
+		return true, err
+	})
 }
 
 // references counts all records that refer to contents: of messages, deleted
@@ -206,11 +249,17 @@ func (c *checker) references() error {
 		start, end := space.Kind(kind)
 		err := scan(snap, start, end, func(_, value []byte) (bool, error) {
 			rec, err := decodeMessage(value)
-			if err == nil && c.refs[rec.emailID] > 0 && c.threads[rec.emailID] != rec.threadID {
-				err = fmt.Errorf("%w: email %d is in the threads %d and %d", ErrInvariant, rec.emailID, c.threads[rec.emailID], rec.threadID)
+			if err != nil {
+				return false, err
 			}
-			c.refs[rec.emailID]++
-			c.threads[rec.emailID] = rec.threadID
+			known := c.contents[rec.emailID]
+			switch {
+			case known.refs > 0 && known.thread != rec.threadID:
+				err = fmt.Errorf("%w: email %d is in the threads %d and %d", ErrInvariant, rec.emailID, known.thread, rec.threadID)
+			case known.refs > 0 && known.size != rec.size:
+				err = fmt.Errorf("%w: email %d has %d octets, and %d", ErrInvariant, rec.emailID, known.size, rec.size)
+			}
+			c.contents[rec.emailID] = content{known.refs + 1, rec.threadID, rec.size}
 			return true, err
 		})
 		if err != nil {
@@ -226,16 +275,16 @@ func (c *checker) references() error {
 			return false, err
 		}
 		n, err := decodeUint(value)
-		if err == nil && n != c.refs[id] {
-			err = fmt.Errorf("%w: email %d has %d references, counted %d", ErrInvariant, id, c.refs[id], n)
+		if err == nil && n != c.contents[id].refs {
+			err = fmt.Errorf("%w: email %d has %d references, counted %d", ErrInvariant, id, c.contents[id].refs, n)
 		}
 		return true, err
 	})
 	if err != nil {
 		return err
 	}
-	if counted != len(c.refs) {
-		return fmt.Errorf("%w: %d emails are referred to, %d counted", ErrInvariant, len(c.refs), counted)
+	if counted != len(c.contents) {
+		return fmt.Errorf("%w: %d emails are referred to, %d counted", ErrInvariant, len(c.contents), counted)
 	}
 	return c.emails()
 }
@@ -254,6 +303,12 @@ func (c *checker) emails() error {
 		if !bytes.Equal(key, space.ID(keys.Email, e.GetEmailId())) {
 			return false, fmt.Errorf("%w: email %d under another's key", ErrInvariant, e.GetEmailId())
 		}
+		if said := c.contents[e.GetEmailId()]; said.refs > 0 && said.size != e.GetSize() {
+			return false, fmt.Errorf("%w: email %d has %d octets, its records say %d", ErrInvariant, e.GetEmailId(), e.GetSize(), said.size)
+		}
+		if e.GetEmailId() > c.a.rec.lastEmail {
+			return false, fmt.Errorf("%w: email %d, the last one given is %d", ErrInvariant, e.GetEmailId(), c.a.rec.lastEmail)
+		}
 		own, err := c.thread(&e)
 		if err != nil {
 			return false, err
@@ -265,6 +320,7 @@ func (c *checker) emails() error {
 				return false, fmt.Errorf("%w: email %d: chunk at %d, want %d", ErrInvariant, e.GetEmailId(), chunk.GetOffset(), at)
 			}
 			at += uint64(chunk.GetRawSize())
+			c.chunks++
 			return true, nil
 		})
 		if err == nil && at != e.GetSize() {
@@ -275,8 +331,8 @@ func (c *checker) emails() error {
 	if err != nil {
 		return err
 	}
-	if n != len(c.refs) {
-		return fmt.Errorf("%w: %d emails, %d referred to", ErrInvariant, n, len(c.refs))
+	if n != len(c.contents) {
+		return fmt.Errorf("%w: %d emails, %d referred to", ErrInvariant, n, len(c.contents))
 	}
 	return c.threadIndex(indexed)
 }
@@ -285,8 +341,8 @@ func (c *checker) emails() error {
 // Message-IDs, and returns under how many.
 func (c *checker) thread(e *pb.Email) (int, error) {
 	id, thread := e.GetEmailId(), e.GetThreadId()
-	if thread > id || thread != c.threads[id] {
-		return 0, fmt.Errorf("%w: email %d is in thread %d, its records say %d", ErrInvariant, id, thread, c.threads[id])
+	if thread > id || thread != c.contents[id].thread {
+		return 0, fmt.Errorf("%w: email %d is in thread %d, its records say %d", ErrInvariant, id, thread, c.contents[id].thread)
 	}
 	if thread == 0 {
 		return 0, nil // of before there were threads

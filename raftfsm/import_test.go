@@ -153,8 +153,15 @@ func TestExportCarriesLargeValues(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	value := encodeSet(b.Set())
-	if err := tx.set(a.space.Expunge(1, 1), value); err != nil {
+	box, err := tx.mailboxByID(a, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The others have been forgotten.
+	box.info.ExpungeFloor = box.info.GetHighestModSeq()
+	at := tx.touch(a, box)
+	box.info.UidNext = 1 << 23
+	if err := tx.set(a.space.Expunge(1, at), encodeSet(b.Set())); err != nil {
 		t.Fatal(err)
 	}
 	if err := tx.commit(); err != nil {
