@@ -10,12 +10,27 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/sstable/block"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/quorumail/quorumail/node/service"
 	"github.com/quorumail/quorumail/node/shard"
 	"github.com/quorumail/quorumail/raftfsm"
 )
+
+// maxBlobDepth is how many blob files the keys of one table may have their values in.
+// Beyond, a compaction writes the values again, for the sake of scans over them: but a
+// body is read on its own, and the few keys of thousands of bodies fit into one table.
+const maxBlobDepth = 500
+
+// stateCompression leaves alone what lies in blob files: frontends have compressed the
+// bodies that get smaller by that.
+var stateCompression = func() block.CompressionProfile {
+	p := *block.SnappyCompression
+	p.Name = "QuorumailState"
+	p.ValueBlocks = block.NoCompression.ValueBlocks
+	return p
+}()
 
 // openState opens the store that holds the state of all shards.
 func openState(cfg Config, dir string, fatal func(error)) (*pebble.DB, error) {
@@ -55,13 +70,14 @@ func openState(cfg Config, dir string, fatal func(error)) (*pebble.DB, error) {
 	// around them. What is deleted of them is reclaimed once it is a fifth.
 	opts.Experimental.ValueSeparationPolicy = func() pebble.ValueSeparationPolicy {
 		return pebble.ValueSeparationPolicy{
-			Enabled: true, MinimumSize: 1 << 10, MaxBlobReferenceDepth: 10,
+			Enabled: true, MinimumSize: 1 << 10, MaxBlobReferenceDepth: maxBlobDepth,
 			RewriteMinimumAge: cfg.blobAge, TargetGarbageRatio: 0.2,
 		}
 	}
 	for i := range opts.Levels {
 		// Most keys that Apply looks up are not there: a new body's, a Message-ID's.
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+		opts.Levels[i].Compression = func() *block.CompressionProfile { return &stateCompression }
 	}
 	// Without a write-ahead log a queued ingest would be ordered among memtables
 	// wrongly (cockroachdb/pebble#5734).

@@ -1,7 +1,6 @@
 package raftfsm
 
 import (
-	"github.com/quorumail/quorumail/proto/imapnum"
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
 	"github.com/quorumail/quorumail/raftfsm/keys"
 )
@@ -57,6 +56,7 @@ func (tx *tx) deleteAccount(a *account) (*pb.Result, error) {
 	}
 	a.exists, a.deleted, a.rec.deleted, a.dirty = false, true, true, true
 	a.rec.mailboxes, a.rec.quota = 0, &quotaRecord{}
-	a.boxes = make(map[imapnum.MailboxID]*mailbox)
+	a.forgetMailboxes()
+	clear(a.sessions)
 	return &pb.Result{Code: pb.Code_CODE_OK, ModSeq: uint64(modSeq)}, nil
 }

@@ -82,7 +82,7 @@ func (tx *tx) append(a *account, op *pb.AppendOp, gone ...message) (*pb.Result, 
 		Uids: &pb.UidSet{Packed: uids.Set().Pack()}, MailboxId: uint64(m.id),
 	}
 	if id := op.GetDeliveryId(); len(id) > 0 {
-		err = tx.keep(a.space.Bytes(keys.Delivery, id), 0, res)
+		_, err = tx.keep(a.space.Bytes(keys.Delivery, id), 0, res)
 	}
 	return res, err
 }
@@ -238,7 +238,7 @@ func (tx *tx) addEmail(a *account, msg *pb.AppendMessage) (id, thread uint64, er
 			return 0, 0, err
 		}
 	}
-	return id, e.GetThreadId(), tx.refer(a, id, 1)
+	return id, e.GetThreadId(), tx.set(a.space.ID(keys.EmailRefs, id), encodeUint(1))
 }
 
 // dropEmail removes a content record that nothing refers to any more, with its

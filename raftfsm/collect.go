@@ -152,6 +152,7 @@ func (tx *tx) collectUploads(a *account, before int64, limit int) (int, bool, er
 }
 
 func (tx *tx) collectRemembered(a *account, kind keys.Kind, before int64, limit int) (int, bool, error) {
+	clear(a.sessions)
 	return tx.collectKind(a, kind, limit, func(_, value []byte) (bool, error) {
 		rec, err := decodeRemembered(value)
 		return rec.time < before, err

@@ -150,7 +150,7 @@ func (f *FSM) importFrom(r io.Reader) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.era.Add(1)
-	f.mu.cache = newIndexCache(f.cfg.IndexCache)
+	f.mu.cache, f.hot = newIndexCache(f.cfg.IndexCache), newHot()
 	if err == nil {
 		f.mu.applied = t.applied
 	}

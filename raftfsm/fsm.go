@@ -78,6 +78,7 @@ type FSM struct {
 	// and read without it.
 	era       atomic.Uint64
 	summaries *summaries
+	hot       *hot
 
 	mu struct {
 		sync.RWMutex
@@ -99,7 +100,7 @@ func Open(cfg Config) (*FSM, error) {
 	if cfg.SummaryMin == 0 {
 		cfg.SummaryMin = defaultSummaryMin
 	}
-	f := &FSM{cfg: cfg, db: cfg.DB}
+	f := &FSM{cfg: cfg, db: cfg.DB, hot: newHot()}
 	f.summaries = newSummaries(f)
 	f.mu.cache = newIndexCache(cfg.IndexCache)
 	applied, err := readApplied(f.db, cfg.Shard)

@@ -33,6 +33,7 @@ func (tx *tx) newMailbox(a *account, name string, seed uint32, use string) *mail
 
 // name enters a mailbox under its name.
 func (tx *tx) name(a *account, m *mailbox) error {
+	clear(a.names)
 	return tx.set(a.space.Bytes(keys.Name, []byte(m.info.GetName())), encodeUint(uint64(m.id)))
 }
 
@@ -150,6 +151,7 @@ func (tx *tx) deleteMailbox(a *account, op *pb.DeleteMailboxOp) (*pb.Result, err
 	a.rec.quota.octets -= m.info.GetSize()
 	a.rec.quota.messages -= uint64(m.info.GetExists())
 	a.boxes[m.id] = nil
+	clear(a.names)
 	for _, key := range [][]byte{
 		a.space.Bytes(keys.Name, []byte(name)),
 		a.space.ID(keys.Mailbox, uint64(m.id)),
@@ -225,6 +227,7 @@ func (tx *tx) renameMailbox(a *account, op *pb.RenameMailboxOp) (*pb.Result, err
 	// All old names go before the first new one comes: a new name can be another's
 	// old one.
 	for _, kin := range moved {
+		clear(a.names)
 		if err := tx.del(a.space.Bytes(keys.Name, []byte(kin.info.GetName()))); err != nil {
 			return nil, err
 		}

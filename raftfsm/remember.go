@@ -17,13 +17,15 @@ func (tx *tx) recall(a *account, req *pb.RequestId) (*pb.Result, error) {
 	if len(req.GetSession()) != keys.SessionIDLen || req.GetSequence() == 0 {
 		return refuse(pb.Code_CODE_INVALID, "malformed request id"), nil
 	}
-	value, err := get(tx.b, a.space.Bytes(keys.Session, req.GetSession()))
-	if err != nil || value == nil {
-		return nil, err
-	}
-	rec, err := decodeRemembered(value)
-	if err != nil {
-		return nil, err
+	rec, ok := a.sessions[string(req.GetSession())]
+	if !ok {
+		value, err := get(tx.b, a.space.Bytes(keys.Session, req.GetSession()))
+		if err != nil || value == nil {
+			return nil, err
+		}
+		if rec, err = decodeRemembered(value); err != nil {
+			return nil, err
+		}
 	}
 	switch {
 	case req.GetSequence() > rec.sequence:
@@ -49,11 +51,15 @@ func (tx *tx) remember(a *account, req *pb.RequestId, res *pb.Result) error {
 	if req == nil {
 		return nil
 	}
-	return tx.keep(a.space.Bytes(keys.Session, req.GetSession()), req.GetSequence(), res)
+	rec, err := tx.keep(a.space.Bytes(keys.Session, req.GetSession()), req.GetSequence(), res)
+	if err == nil {
+		a.sessions[string(req.GetSession())] = rec
+	}
+	return err
 }
 
 // keep stores a result under a key.
-func (tx *tx) keep(key []byte, sequence uint64, res *pb.Result) error {
+func (tx *tx) keep(key []byte, sequence uint64, res *pb.Result) (rememberedRecord, error) {
 	if res.GetRepeated() {
 		res = proto.CloneOf(res) // a delivery's result, under another session's request
 		res.Repeated = false
@@ -64,8 +70,8 @@ func (tx *tx) keep(key []byte, sequence uint64, res *pb.Result) error {
 	}
 	value, err := marshal(res)
 	if err != nil {
-		return err
+		return rememberedRecord{}, err
 	}
 	rec := rememberedRecord{sequence: sequence, time: tx.applied.time, result: value}
-	return tx.set(key, rec.encode())
+	return rec, tx.set(key, rec.encode())
 }

@@ -34,6 +34,10 @@ type account struct {
 	dirty  bool // rec is to be written
 	// boxes are the mailboxes opened, nil for those known not to exist.
 	boxes map[imapnum.MailboxID]*mailbox
+	// names are those of mailboxes that were looked up, and sessions the last results
+	// of sessions.
+	names    map[string]imapnum.MailboxID
+	sessions map[string]rememberedRecord
 	// actor is on whose behalf the current entry is; empty: the owner's.
 	actor string
 	// modSeq is what the current entry has taken, 0 if it has not yet.
@@ -132,10 +136,16 @@ func (tx *tx) account(name string) (*account, error) {
 		a.modSeq = 0
 		return a, nil
 	}
+	if a := tx.f.hot.get(name); a != nil {
+		tx.accounts[name] = a
+		tx.order = append(tx.order, a)
+		return a, nil
+	}
 	a := &account{
 		name: name, space: keys.ForAccount(tx.f.cfg.Shard, name), rec: accountRecord{quota: &quotaRecord{}},
-		boxes: make(map[imapnum.MailboxID]*mailbox), changed: make(map[imapnum.MailboxID]bool),
+		changed: make(map[imapnum.MailboxID]bool), sessions: make(map[string]rememberedRecord),
 	}
+	a.forgetMailboxes()
 	value, err := get(tx.b, a.space.Key(keys.Account))
 	if err != nil {
 		return nil, err
@@ -186,15 +196,20 @@ func (tx *tx) mailboxByID(a *account, id imapnum.MailboxID) (*mailbox, error) {
 
 // mailboxByName opens a mailbox; nil if it does not exist.
 func (tx *tx) mailboxByName(a *account, name string) (*mailbox, error) {
-	value, err := get(tx.b, a.space.Bytes(keys.Name, []byte(name)))
-	if err != nil || value == nil {
-		return nil, err
+	id, ok := a.names[name]
+	if !ok {
+		value, err := get(tx.b, a.space.Bytes(keys.Name, []byte(name)))
+		if err != nil || value == nil {
+			return nil, err
+		}
+		n, err := decodeUint(value)
+		if err != nil {
+			return nil, err
+		}
+		id = imapnum.MailboxID(n)
+		a.names[name] = id
 	}
-	id, err := decodeUint(value)
-	if err != nil {
-		return nil, err
-	}
-	m, err := tx.mailboxByID(a, imapnum.MailboxID(id))
+	m, err := tx.mailboxByID(a, id)
 	if err == nil && m == nil {
 		err = fmt.Errorf("name %q of mailbox %d: %w", name, id, errCorrupt)
 	}
@@ -263,11 +278,11 @@ func (tx *tx) commit() error {
 	tx.f.mu.Lock()
 	tx.f.mu.applied = tx.applied
 	tx.f.mu.Unlock()
-	if err := tx.f.checkAfter(tx); err != nil {
-		return err
-	}
 	tx.tell()
-	return nil
+	for _, a := range tx.order {
+		tx.f.hot.put(a)
+	}
+	return tx.f.checkAfter(tx)
 }
 
 // flush writes the counters and mailbox records of an account.
