@@ -9,7 +9,6 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/quorumail/quorumail/proto/imapnum"
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
@@ -220,8 +219,8 @@ func (tx *tx) command(cmd Command) (results []*pb.Result, mark []byte, err error
 	if len(cmd.Data) == 0 {
 		return nil, nil, nil
 	}
-	var batch pb.EntryBatch
-	if err := proto.Unmarshal(cmd.Data, &batch); err != nil {
+	batch, err := decodeBatch(cmd.Data)
+	if err != nil {
 		return []*pb.Result{refuse(pb.Code_CODE_INVALID, "not an entry batch")}, nil, nil
 	}
 	results = make([]*pb.Result, len(batch.GetEntries()))

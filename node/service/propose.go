@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
+	"github.com/quorumail/quorumail/raftfsm"
 )
 
 const (
@@ -152,8 +153,8 @@ func (p *proposeStream) propose(one *pb.Proposal) {
 func (s *storeServer) admit(one *pb.Proposal) (*Shard, error) {
 	// What cannot be decoded must not come into the log: those that share a log
 	// entry with it would be lost too.
-	var e pb.Entry
-	if err := proto.Unmarshal(one.GetEntry(), &e); err != nil {
+	e, err := raftfsm.DecodeEntry(one.GetEntry())
+	if err != nil {
 		return nil, invalid("malformed entry")
 	}
 	if e.GetOp() == nil {
