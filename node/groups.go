@@ -26,7 +26,7 @@ func (n *Node) replicaConfig() shard.Config {
 		Limits:    n.cfg.Limits,
 		OnFail: func(group uint32, err error) {
 			n.log.Error("replica has stopped: its state is not known", "shard", group, "error", err)
-			if isDamage(err) {
+			if isDamage(err) || shard.IsDiskError(err) {
 				n.fail(err)
 			}
 		},
@@ -90,7 +90,7 @@ func (n *Node) followMap(ctx context.Context) {
 			}
 			if err := n.openShard(sh); err != nil {
 				n.log.Error("replica cannot be started", "shard", sh.GetId(), "error", err)
-				if isDamage(err) {
+				if isDamage(err) || shard.IsDiskError(err) {
 					n.fail(err)
 				}
 			}

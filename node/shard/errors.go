@@ -3,6 +3,7 @@ package shard
 import (
 	"errors"
 	"fmt"
+	"syscall"
 )
 
 // Errors that callers tell apart, with errors.Is; besides *[NotLeaderError].
@@ -33,4 +34,12 @@ func (e *NotLeaderError) Error() string {
 		return "not the leader; leader not known"
 	}
 	return fmt.Sprintf("not the leader; %s is", e.Leader)
+}
+
+// IsDiskError reports whether an error is the operating system's of a disk that cannot
+// be read or written, after which what is on it is not known. A file that is not there
+// is none, and neither is a disk that is full: what was begun on it can be done again.
+func IsDiskError(err error) bool {
+	var no syscall.Errno
+	return errors.As(err, &no) && no != syscall.ENOENT && no != syscall.ENOSPC
 }

@@ -212,6 +212,9 @@ func (m *machine) takeIn(ctx context.Context, r io.Reader) error {
 	if have, _ := m.state.Applied(); have < note.Index {
 		if err := m.load(r); err != nil {
 			err = fmt.Errorf("take in snapshot at %d: %w", note.Index, err)
+			if IsDiskError(err) {
+				return m.broken(err)
+			}
 			return joinCleanup(err, m.store.dropReceived())
 		}
 	}

@@ -108,6 +108,7 @@ func (r *Replica) open() (err error) {
 	r.snaps = &snapshots{
 		shard: r.cfg.Shard, log: r.logs, state: r.cfg.State, flusher: r.cfg.Flusher,
 		fs: r.cfg.FS, dir: r.cfg.Dir, members: &members{}, ctx: r.ctx,
+		fail: func(err error) { _ = r.machine.broken(err) },
 	}
 	if err := r.snaps.load(); err != nil {
 		return err

@@ -39,6 +39,20 @@ func (k *sink) path() string { return k.store.fs.PathJoin(k.store.dir, k.note.Fi
 
 // Write implements raft.SnapshotSink.
 func (k *sink) Write(b []byte) (int, error) {
+	n, err := k.write(b)
+	return n, k.judge(err)
+}
+
+// judge stops the replica if an error is the disk's: the library would receive the
+// snapshot again, and write it to the same disk.
+func (k *sink) judge(err error) error {
+	if IsDiskError(err) {
+		k.store.fail(fmt.Errorf("receive snapshot at %d: %w", k.note.Index, err))
+	}
+	return err
+}
+
+func (k *sink) write(b []byte) (int, error) {
 	if k.file == nil {
 		f, err := k.store.fs.Create(k.path(), vfs.WriteCategoryUnspecified)
 		if err != nil {
@@ -67,7 +81,12 @@ func (k *sink) Close() error {
 		}
 		return err
 	}
-	if _, err := k.Write(nil); err != nil { // an empty state has a file as well
+	return k.judge(k.finish())
+}
+
+// finish makes what was received durable, and notes it.
+func (k *sink) finish() error {
+	if _, err := k.write(nil); err != nil { // an empty state has a file as well
 		return err
 	}
 	if _, err := k.file.Write(k.sum.trailer()); err != nil {

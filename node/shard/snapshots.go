@@ -42,6 +42,7 @@ type snapshots struct {
 	dir     string
 	members *members
 	ctx     context.Context // ends when the replica is closed
+	fail    func(error)     // stops the replica
 
 	updating sync.Mutex // held while the notes change; taken before mu
 	mu       struct {

@@ -24,6 +24,9 @@ func (r *Replica) finishReceived() error {
 		return nil
 	}
 	_, f, err := r.snaps.Open(note.File)
+	if IsDiskError(err) {
+		return err
+	}
 	if err != nil {
 		// Files are durable before they are noted; without it, what was there
 		// before is intact or checkStart finds the hole.
