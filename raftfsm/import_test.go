@@ -3,11 +3,15 @@ package raftfsm
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"math"
 	"os"
 	"slices"
 	"sync"
+	"syscall"
 	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/quorumail/quorumail/proto/imapnum"
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
@@ -218,4 +222,43 @@ func TestImportOfACutExport(t *testing.T) {
 		t.Errorf("hash %s, want %s", got, want)
 	}
 	m.check(alice)
+}
+
+// An import whose disk fails, at any operation on the tables that it builds, is refused;
+// the state is what it was.
+func TestImportOnAFailingDisk(t *testing.T) {
+	source := newMachine(t)
+	source.ok(newAccount())
+	source.ok(source.mail("INBOX"))
+	stream := source.export()
+	for at := 1; ; at++ {
+		count := 0
+		m := newMachine(t)
+		m.f.cfg.FS = errorfs.Wrap(m.fs, errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if op.Kind.ReadOrWrite() == errorfs.OpIsRead || op.Kind == errorfs.OpRemove {
+				return nil
+			}
+			if count++; count == at {
+				return &fs.PathError{Op: "write", Path: op.Path, Err: syscall.EIO}
+			}
+			return nil
+		}))
+		m.ok(newAccount())
+		before := m.f.hashForTest(t)
+		err := m.f.Import(bytes.NewReader(stream))
+		if err == nil {
+			if at < 4 || count >= at {
+				t.Errorf("operation %d of %d: no error", at, count)
+			}
+			return
+		}
+		if !errors.Is(err, syscall.EIO) {
+			t.Errorf("operation %d: %v", at, err)
+		}
+		if got := m.f.hashForTest(t); got != before {
+			t.Fatalf("operation %d: hash %s, was %s", at, got, before)
+		}
+		m.ok(m.mail("INBOX"))
+		m.check(alice)
+	}
 }
