@@ -146,10 +146,11 @@ func (o *output) write(s *Store, chunks []chunk) error {
 // is one. Its name is durable before anything in it can be acknowledged.
 func (o *output) next(s *Store, seg *segment) error {
 	if o.file != nil {
-		if err := errors.Join(o.file.SyncData(), o.file.Close()); err != nil {
+		done := o.file
+		o.file = nil // it is not closed again, whatever comes of it
+		if err := errors.Join(done.SyncData(), done.Close()); err != nil {
 			return err
 		}
-		o.file = nil
 	}
 	var err error
 	if spare := s.takeSpare(); spare != "" {
