@@ -25,6 +25,8 @@ const (
 // damage is what damagedFile says.
 type damage struct {
 	Why string `json:"why"`
+	// Aside is the directory that the data is being moved to, once that has begun.
+	Aside string `json:"aside,omitempty"`
 }
 
 // isDamage says whether an error means that data that had been written is not what it
@@ -39,7 +41,7 @@ func isDamage(err error) bool {
 // aside.
 func (n *Node) noteDamage(err error) {
 	n.log.Error("data is damaged; the next start sets it aside, and this node is caught up by the others", "data", n.cfg.DataDir, "error", err)
-	if err := writeJSON(n.cfg.FS, n.cfg.DataDir, damagedFile, damage{err.Error()}); err != nil {
+	if err := writeJSON(n.cfg.FS, n.cfg.DataDir, damagedFile, damage{Why: err.Error()}); err != nil {
 		n.log.Error("damage could not be noted", "error", err)
 	}
 }
@@ -57,7 +59,7 @@ func (n *Node) mendData(ctx context.Context) (bool, error) {
 	if err := n.awaitOthers(ctx); err != nil {
 		return false, fmt.Errorf("data is damaged (%s), and is left as it is: %w", d.Why, err)
 	}
-	aside, err := n.setAside()
+	aside, err := n.setAside(d)
 	if err != nil {
 		return false, fmt.Errorf("set damaged data aside: %w", err)
 	}
@@ -110,22 +112,27 @@ func (n *Node) othersCanDo(ctx context.Context) error {
 }
 
 // setAside moves all that the node had, and gives what comes a new identity. It may be
-// cut short anywhere: the note goes last.
-func (n *Node) setAside() (aside string, err error) {
+// cut short anywhere: the note says where to, and goes last.
+func (n *Node) setAside(d damage) (aside string, err error) {
 	f, dir := n.cfg.FS, n.cfg.DataDir
-	names, err := f.List(dir)
-	if err != nil {
+	if d.Aside == "" {
+		d.Aside = fmt.Sprint(asidePrefix, time.Now().UTC().Format("20060102T150405.000"))
+		if err := writeJSON(f, dir, damagedFile, d); err != nil {
+			return "", err
+		}
+	}
+	aside = f.PathJoin(dir, d.Aside)
+	if err := f.MkdirAll(aside, 0o750); err != nil {
 		return "", err
 	}
-	name := fmt.Sprint(asidePrefix, time.Now().UTC().Format("20060102T150405.000"))
-	aside = f.PathJoin(dir, name)
-	if err := f.MkdirAll(aside, 0o750); err != nil {
+	names, err := f.List(dir)
+	if err != nil {
 		return "", err
 	}
 	for _, old := range names {
 		path := f.PathJoin(dir, old)
 		switch {
-		case old == damagedFile || old == identityFile:
+		case old == damagedFile || old == identityFile || old == d.Aside:
 		case strings.HasPrefix(old, asidePrefix):
 			err = f.RemoveAll(path) // of the time before
 		default:
@@ -137,7 +144,11 @@ func (n *Node) setAside() (aside string, err error) {
 	}
 	id := newIdentity(n.cfg.ID, n.cfg.Cluster)
 	id.Rejoins = true
-	if err := errors.Join(syncDir(f, aside), writeJSON(f, dir, identityFile, id)); err != nil {
+	// What was moved is durable where it is now before it is where it was.
+	if err := syncDir(f, aside); err != nil {
+		return "", err
+	}
+	if err := writeJSON(f, dir, identityFile, id); err != nil {
 		return "", err
 	}
 	if err := f.Remove(f.PathJoin(dir, damagedFile)); err != nil {

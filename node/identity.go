@@ -43,7 +43,7 @@ func newIdentity(node, cluster string) identity {
 
 // claim checks that a data directory is the node's, or makes an empty one so.
 func claim(f vfs.FS, dir, node, cluster string) (identity, error) {
-	if err := f.MkdirAll(dir, 0o750); err != nil {
+	if err := makeDir(f, dir); err != nil {
 		return identity{}, fmt.Errorf("create %s: %w", dir, err)
 	}
 	var got identity
@@ -60,6 +60,27 @@ func claim(f vfs.FS, dir, node, cluster string) (identity, error) {
 	return got, nil
 }
 
+// makeDir makes a directory and those above it that are not there, durably but for the
+// directory itself.
+func makeDir(f vfs.FS, dir string) error {
+	var missing []string
+	for d := dir; ; d = f.PathDir(d) {
+		if _, err := f.Stat(d); err == nil || d == f.PathDir(d) {
+			break
+		}
+		missing = append(missing, d)
+	}
+	if err := f.MkdirAll(dir, 0o750); err != nil || len(missing) == 0 {
+		return err
+	}
+	for _, d := range missing[1:] {
+		if err := syncDir(f, f.PathDir(d)); err != nil && !errors.Is(err, fs.ErrPermission) {
+			return err
+		}
+	}
+	return nil
+}
+
 // writeIdentity makes an empty directory a node's.
 func writeIdentity(f vfs.FS, dir string, id identity) error {
 	names, err := f.List(dir)
@@ -74,8 +95,7 @@ func writeIdentity(f vfs.FS, dir string, id identity) error {
 	if err := writeJSON(f, dir, identityFile, id); err != nil {
 		return err
 	}
-	// The directory itself may be new. Whoever made those above it is to see to
-	// them, and they need not be ours to read.
+	// The directory itself may be new. Those above it need not be ours to read.
 	if err := syncDir(f, f.PathDir(dir)); err != nil && !errors.Is(err, fs.ErrPermission) {
 		return err
 	}
