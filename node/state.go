@@ -37,7 +37,7 @@ func openState(cfg Config, dir string, fatal func(error)) (*pebble.DB, error) {
 	cache := pebble.NewCache(cfg.BlockCache)
 	defer cache.Unref()
 	opts := &pebble.Options{
-		FS:    cfg.FS,
+		FS:    &failStop{cfg.FS, fatal}, // Pebble compares it
 		Cache: cache,
 		// The Raft log is the redo log. A crash leaves a prefix of what was
 		// committed; node/shard sees to it that the log reaches back that far.
