@@ -44,15 +44,32 @@ func (g *diskGuard) check(cfg Config) (closed bool) {
 	return is && !was
 }
 
-// run checks until ctx ends. onClose is called when the node becomes read-only.
+const (
+	// diskEvery is how often a node looks at the space that is free.
+	diskEvery = 5 * time.Second
+	// diskPatience bounds the time between two attempts to be rid of leaderships.
+	diskPatience = 5 * time.Minute
+)
+
+// run checks until ctx ends. While the node is read-only it calls onClose, to hand over
+// what it leads: at once, and again, ever more seldom, since that may have failed, or an
+// election may have made it a leader again. The others may have no space either; then
+// seldom is often enough.
 func (g *diskGuard) run(ctx context.Context, cfg Config, onClose func()) {
-	tick := time.NewTicker(5 * time.Second)
+	tick := time.NewTicker(diskEvery)
 	defer tick.Stop()
+	var next time.Time
+	pause := diskEvery
 	for {
 		select {
 		case <-tick.C:
 			if g.check(cfg) {
+				next, pause = time.Time{}, diskEvery
+			}
+			if g.reason() != "" && !time.Now().Before(next) {
 				onClose()
+				next = time.Now().Add(pause)
+				pause = min(2*pause, diskPatience)
 			}
 		case <-ctx.Done():
 			return

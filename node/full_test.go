@@ -67,3 +67,29 @@ func TestFullDiskIsReadOnly(t *testing.T) {
 		t.Errorf("%d messages, want %d: all that was accepted, and nothing that was refused", uids.Len(), acked+1)
 	}
 }
+
+// When the disk of one node of three fills up, what it leads is handed over, and
+// commands are done as before: none is refused.
+func TestFullDiskOfOneNodeIsNotNoticed(t *testing.T) {
+	free := make(map[string]*atomic.Uint64)
+	for _, name := range []string{"n1", "n2", "n3"} {
+		free[name] = &atomic.Uint64{}
+		free[name].Store(1 << 30)
+	}
+	c := nodetest.Start(t, nodetest.Options{Shards: 1, Adjust: func(cfg *node.Config) {
+		cfg.FS, cfg.MinFree = filledDisk{cfg.FS, free[cfg.ID]}, 1<<20
+	}})
+	c.CreateAccount(t, "alice", "secret")
+	u := login(t, c.Client(t), "alice")
+	was := c.Leader(t, "alice")
+	free[was].Store(0)
+	for deadline := time.Now().Add(20 * time.Second); c.Leader(t, "alice") == was; time.Sleep(10 * time.Millisecond) {
+		u.append("while it leads")
+		if time.Now().After(deadline) {
+			t.Fatalf("%s goes on leading", was)
+		}
+	}
+	for range 20 {
+		u.append("after")
+	}
+}

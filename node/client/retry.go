@@ -71,8 +71,8 @@ func (c *Client) do(ctx context.Context, s *Session, op string, k kind, f func(*
 		last    error
 		pause   = backoffMin
 		patient = c.cfg.AttemptTimeout
-		hops    int // hints followed without a pause
-		full    int // refusals for want of disk space
+		hops    int       // hints followed without a pause
+		full    time.Time // when a leader first refused for want of disk space
 	)
 	for {
 		shard, epoch, err := c.routes.find(ctx, s.slot)
@@ -123,7 +123,10 @@ func (c *Client) do(ctx context.Context, s *Session, op string, k kind, f func(*
 		if v.readOnly {
 			// That lasts: the caller is told soon. But a node that fills up also hands
 			// its leaderships over.
-			if full++; full == 3 {
+			if full.IsZero() {
+				full = time.Now()
+			}
+			if time.Since(full) > c.cfg.AttemptTimeout {
 				return fmt.Errorf("%s: %w: %w", op, ErrUnavailable, last)
 			}
 		}

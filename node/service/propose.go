@@ -165,7 +165,8 @@ func (s *storeServer) admit(one *pb.Proposal) (*Shard, error) {
 	if err != nil {
 		return nil, err
 	}
-	if why := s.host.ReadOnly(); why != "" {
+	// Who does not lead says who does, as always: another node may have room.
+	if why := s.host.ReadOnly(); why != "" && sh.Replica.IsLeader() {
 		return nil, failure(codes.Unavailable, &pb.ErrorDetail{Kind: pb.ErrorDetail_KIND_READ_ONLY}, why)
 	}
 	return sh, nil
