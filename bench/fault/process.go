@@ -2,6 +2,7 @@ package fault
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -169,6 +170,12 @@ func (p *Process) exit() error {
 		return fmt.Errorf("%s: %w", p.name, p.mu.err)
 	}
 	return nil
+}
+
+// logged reports whether the process's log has a text.
+func (p *Process) logged(text string) bool {
+	data, err := os.ReadFile(p.log)
+	return err == nil && bytes.Contains(data, []byte(text))
 }
 
 // tail is the end of the process's log.
