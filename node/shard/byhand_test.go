@@ -156,7 +156,7 @@ func peerHeader() raft.RPCHeader {
 func (h *byHand) append(prev, upTo uint64) (bool, error) {
 	h.publish()
 	req := &raft.AppendEntriesRequest{
-		RPCHeader: peerHeader(), Term: h.term, Leader: []byte("x"),
+		RPCHeader: peerHeader(), Term: h.term,
 		PrevLogEntry: prev, Entries: h.log[prev:upTo], LeaderCommitIndex: h.commit,
 	}
 	if prev > 0 {
@@ -194,7 +194,7 @@ func (h *byHand) install(at uint64, change func(io.Reader) io.Reader) error {
 	h.publish()
 	var resp raft.InstallSnapshotResponse
 	err := h.group.InstallSnapshot("a", "a", &raft.InstallSnapshotRequest{
-		RPCHeader: peerHeader(), SnapshotVersion: raft.SnapshotVersionMax, Term: h.term, Leader: []byte("x"),
+		RPCHeader: peerHeader(), SnapshotVersion: raft.SnapshotVersionMax, Term: h.term,
 		LastLogIndex: at, LastLogTerm: h.log[at-1].Term, Configuration: h.log[0].Data, ConfigurationIndex: 1,
 	}, &resp, stream)
 	if err == nil && !resp.Success {

@@ -42,8 +42,8 @@ func (r *Replica) settle(note *pb.SnapshotNote, dropped uint64) {
 	leader, id := r.raft.LeaderWithID()
 	done := r.group.Deliver(&raft.AppendEntriesRequest{
 		RPCHeader: raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(id), Addr: []byte(leader)},
-		Term:      r.raft.CurrentTerm(), Leader: []byte(leader),
-		Entries: []*raft.Log{{Index: note.Index, Term: note.Term, Type: raft.LogNoop}},
+		Term:      r.raft.CurrentTerm(),
+		Entries:   []*raft.Log{{Index: note.Index, Term: note.Term, Type: raft.LogNoop}},
 	})
 	r.log.Info("log was another's and is dropped", "snapshot", note.Index, "log", r.paced.gone.Load(), "settled", done)
 }
