@@ -108,10 +108,10 @@ func knownOf(resp *pb.GetMetadataResponse) map[annotation]uint64 {
 // has asked for it NOTIFY tells of other users' mailboxes, and of no other.
 func (c *Conn) tellMetadata(ctx context.Context, all bool) {
 	if c.annotations.news(all) {
-		c.pullMetadata(ctx, c.annotations, all, nobodys)
+		c.pullMetadata(ctx, c.annotations, all, ownChange{})
 	}
 	if c.box != nil && c.notify == nil && c.box.annotations.news(all) {
-		c.pullMetadata(ctx, c.box.annotations, all, nobodys)
+		c.pullMetadata(ctx, c.box.annotations, all, ownChange{})
 	}
 }
 
@@ -133,16 +133,38 @@ func (c *Conn) ownMetadata(ctx context.Context, at place, modSeq uint64, op *pb.
 	if a == nil || modSeq == 0 || a.at.owner != at.owner {
 		return
 	}
-	removed := make(map[string]bool)
+	own := ownChange{modSeq: modSeq, mailbox: at.shown(op.GetMailbox()), removed: make(map[string]bool)}
 	for _, e := range op.GetEntries() {
-		removed[e.GetName()] = e.Value == nil
+		own.removed[e.GetName()] = e.Value == nil
 	}
-	c.pullMetadata(ctx, a, all, func(is annotation, at uint64) bool { return at == modSeq || at == 0 && removed[is.name] })
+	c.pullMetadata(ctx, a, all, own)
+}
+
+// ownChange is what the session has done itself: all that is set at a modseq, and
+// annotations of a mailbox that it has removed, which have none.
+type ownChange struct {
+	modSeq  uint64 // 0: it has done nothing
+	mailbox string
+	removed map[string]bool
+}
+
+// leaveOut takes out of what has changed what the session has removed, and others
+// have not set again.
+func (o ownChange) leaveOut(changed map[uint64][]string, names map[uint64]string, now map[annotation]uint64) {
+	for id, list := range changed {
+		if names[id] != o.mailbox {
+			continue
+		}
+		list = slices.DeleteFunc(list, func(name string) bool { return o.removed[name] && now[annotation{id, name}] == 0 })
+		if changed[id] = list; len(list) == 0 {
+			delete(changed, id)
+		}
+	}
 }
 
 // pullMetadata reads what there is and tells the differences, but for those that
-// are own: set at a modseq, or removed, which has none.
-func (c *Conn) pullMetadata(ctx context.Context, a *annotations, all bool, own func(annotation, uint64) bool) {
+// are the session's own.
+func (c *Conn) pullMetadata(ctx context.Context, a *annotations, all bool, own ownChange) {
 	resp, err := a.at.store.Metadata(ctx, &pb.GetMetadataRequest{All: true, NamesOnly: true, SinceModSeq: a.modSeq}, all)
 	if err != nil {
 		c.log.Warn("annotations", "error", err)
@@ -158,7 +180,7 @@ func (c *Conn) pullMetadata(ctx context.Context, a *annotations, all bool, own f
 		names[m.GetMailboxId()] = a.at.shown(m.GetMailbox())
 	}
 	now := a.of(resp)
-	changed, gone := changedAnnotations(a.known, now, own)
+	changed, gone := changedAnnotations(a.known, now, func(_ annotation, at uint64) bool { return at != 0 && at == own.modSeq })
 	if gone {
 		if err := c.nameAll(ctx, a, names); err != nil {
 			c.log.Warn("annotations", "error", err)
@@ -167,6 +189,7 @@ func (c *Conn) pullMetadata(ctx context.Context, a *annotations, all bool, own f
 		}
 	}
 	a.modSeq, a.known = resp.GetModSeq(), now
+	own.leaveOut(changed, names, now)
 	c.tellChanged(changed, names)
 }
 
