@@ -22,10 +22,21 @@ type writer struct {
 		offset  int64
 	}
 
-	pending  []chunk
-	flight   *flight // that takes pending
-	flushing bool    // a flight is under way
-	free     [][]byte
+	pending []chunk
+	waiting int     // octets in pending
+	early   int     // see defaultEarly
+	flight  *flight // that takes pending
+	writing bool    // a flight is being written
+	syncing int     // flights that are written and not yet known to be durable
+	free    [][]byte
+
+	// written and synced count flights: synced is the last that is durable.
+	written, synced uint64
+	// end is behind the last flight that was written.
+	end struct {
+		segment *segment
+		offset  int64
+	}
 }
 
 // chunk is a piece of a segment that is to be written behind what is there.
@@ -44,6 +55,24 @@ type flight struct {
 
 func newFlight() *flight { return &flight{done: make(chan struct{}), lead: make(chan struct{}, 1)} }
 
+// defaultEarly is how much must be pending for a flight to be written while the one
+// before it is synced: large writes take as long as their fsync, and small ones are
+// better shared.
+const defaultEarly = 256 << 10
+
+// mayWrite reports whether a flight can begin. The writer is locked.
+func (w *writer) mayWrite() bool {
+	return !w.writing && (w.syncing == 0 || w.waiting >= w.early)
+}
+
+// pass has one of those that wait for the next flight begin it, if it can begin.
+func (w *writer) pass() {
+	if w.flight.waiting > 0 && w.mayWrite() {
+		w.writing = true
+		w.flight.lead <- struct{}{}
+	}
+}
+
 // encoder adds records to the stream's end. The writer is locked.
 type encoder struct{ s *Store }
 
@@ -57,11 +86,11 @@ func (s *Store) commit(wait bool, add func(*encoder)) error {
 	add(&encoder{s})
 	f := s.w.flight
 	switch {
-	case !wait || len(s.w.pending) == 0 && !s.w.flushing:
+	case !wait || len(s.w.pending) == 0 && !s.w.writing && s.w.syncing == 0:
 		s.w.Unlock()
 		return nil
-	case !s.w.flushing:
-		s.w.flushing = true
+	case s.w.mayWrite():
+		s.w.writing = true
 		s.w.Unlock()
 		s.flush()
 		return f.err
@@ -82,12 +111,13 @@ func (s *Store) sync() error { return s.commit(true, func(*encoder) {}) }
 // maxFree is how large a buffer may be that is kept for the next flights.
 const maxFree = 16 << 20
 
-// flush does the next flight. flushing is set, and handed on to one of those that
-// wait for the flight after it, if any do.
+// flush does the next flight: it writes, and syncs once the flights before it are
+// synced. writing is set, and handed on to one of those that wait for the flight after
+// it, as soon as that may begin.
 func (s *Store) flush() {
 	s.w.Lock()
 	chunks, f := s.w.pending, s.w.flight
-	s.w.pending, s.w.flight = nil, newFlight()
+	s.w.pending, s.w.waiting, s.w.flight = nil, 0, newFlight()
 	s.w.Unlock()
 
 	err := s.Err()
@@ -99,31 +129,45 @@ func (s *Store) flush() {
 	}
 
 	s.w.Lock()
-	if n := len(chunks); err == nil && n > 0 {
-		s.w.durable.segment, s.w.durable.offset = s.out.segment, s.out.offset
+	if len(chunks) > 0 {
+		s.w.written++
+		s.w.end.segment, s.w.end.offset = s.out.segment, s.out.offset
 	}
+	number := s.w.written
 	for _, c := range chunks {
 		if len(s.w.free) < 2 && cap(c.b) <= maxFree {
 			s.w.free = append(s.w.free, c.b[:0])
 		}
 	}
-	s.w.flushing = s.w.flight.waiting > 0
-	if s.w.flushing {
-		s.w.flight.lead <- struct{}{}
+	s.w.writing = false
+	s.w.syncing++
+	s.w.pass()
+	s.w.Unlock()
+
+	if err == nil {
+		if err = s.out.sync(s, number); err != nil {
+			s.fatal(err)
+			err = s.Err()
+		}
 	}
+	s.w.Lock()
+	s.w.syncing--
+	s.w.pass()
 	s.w.Unlock()
 	f.err = err
 	close(f.done)
 }
 
-// output is the file that is written to. It belongs to whoever has set flushing.
+// output is the file that is written to. It belongs to whoever has set writing; to
+// put another in its place, or to sync it, takes syncs.
 type output struct {
+	syncs   sync.Mutex
 	file    vfs.File
 	segment *segment
 	offset  int64
 }
 
-// write writes chunks behind what is there and syncs them.
+// write writes chunks behind what is there.
 func (o *output) write(s *Store, chunks []chunk) error {
 	for _, c := range chunks {
 		if o.segment != c.segment {
@@ -136,15 +180,35 @@ func (o *output) write(s *Store, chunks []chunk) error {
 		}
 		o.offset += int64(len(c.b))
 	}
-	if o.file == nil {
-		return nil
+	return nil
+}
+
+// sync makes a flight durable that has been written, with all others that have.
+func (o *output) sync(s *Store, flight uint64) error {
+	o.syncs.Lock()
+	defer o.syncs.Unlock()
+	s.w.Lock()
+	written, end := s.w.written, s.w.end
+	durable := s.w.synced >= flight
+	s.w.Unlock()
+	// Once a sync has failed, another that does not says nothing.
+	if err := s.Err(); err != nil || durable || o.file == nil {
+		return err
 	}
-	return o.file.SyncData()
+	if err := o.file.SyncData(); err != nil {
+		return err
+	}
+	s.w.Lock()
+	s.w.synced, s.w.durable = written, end
+	s.w.Unlock()
+	return nil
 }
 
 // next finishes the segment and begins another, in a file that is free if there
 // is one. Its name is durable before anything in it can be acknowledged.
 func (o *output) next(s *Store, seg *segment) error {
+	o.syncs.Lock()
+	defer o.syncs.Unlock()
 	if o.file != nil {
 		done := o.file
 		o.file = nil // it is not closed again, whatever comes of it
@@ -171,6 +235,8 @@ func (o *output) next(s *Store, seg *segment) error {
 }
 
 func (o *output) close() error {
+	o.syncs.Lock()
+	defer o.syncs.Unlock()
 	if o.file == nil {
 		return nil
 	}
@@ -242,6 +308,7 @@ func (e *encoder) put(h header, n int, fill func([]byte)) []byte {
 	}
 	putHeader(b, h)
 	w.offset += int64(size)
+	w.waiting += size
 	return b[headerLen : headerLen+n]
 }
 

@@ -88,7 +88,7 @@ func Open(fs vfs.FS, dir string, opts Options) (_ *Store, err error) {
 	if s.lock, err = fs.Lock(fs.PathJoin(dir, "LOCK")); err != nil {
 		return nil, err
 	}
-	s.w.flight = newFlight()
+	s.w.flight, s.w.early = newFlight(), defaultEarly
 	if err := s.replay(); err != nil {
 		return nil, err
 	}
