@@ -31,7 +31,7 @@ func behindClients() int {
 // what they hold.
 func TestNodeFarBehind(t *testing.T) {
 	ctx := t.Context()
-	c, err := StartCluster(ctx, build(t), t.TempDir(), 3, 1, "--shards", "8")
+	c, err := StartCluster(ctx, build(t), t.TempDir(), 3, 1, "--shards", strconv.Itoa(behindClients()/2))
 	if err != nil {
 		t.Fatal(err)
 	}
