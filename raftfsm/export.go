@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"os"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
@@ -173,6 +175,22 @@ func (f *FSM) replace(paths []string) error {
 	return f.db.Flush()
 }
 
+// dropTables removes the tables of an import that a crash has cut short.
+func dropTables(cfg Config) error {
+	names, err := cfg.FS.List(cfg.Dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	for _, name := range names {
+		if err == nil && strings.HasPrefix(name, tablePrefix(cfg.Shard)) {
+			err = cfg.FS.Remove(cfg.FS.PathJoin(cfg.Dir, name))
+		}
+	}
+	return err
+}
+
+func tablePrefix(shard uint32) string { return fmt.Sprintf("import-%d-", shard) }
+
 // tables are the sorted tables of an import under way.
 type tables struct {
 	f     *FSM
@@ -273,7 +291,7 @@ func cutBytes(b []byte) (head, rest []byte, ok bool) {
 }
 
 func (t *tables) begin() error {
-	path := t.f.cfg.FS.PathJoin(t.f.cfg.Dir, fmt.Sprintf("import-%d-%d.sst", t.f.cfg.Shard, len(t.paths)))
+	path := t.f.cfg.FS.PathJoin(t.f.cfg.Dir, fmt.Sprintf("%s%d.sst", tablePrefix(t.f.cfg.Shard), len(t.paths)))
 	if err := t.f.cfg.FS.MkdirAll(t.f.cfg.Dir, 0o755); err != nil {
 		return err
 	}

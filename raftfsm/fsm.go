@@ -88,7 +88,8 @@ type FSM struct {
 	}
 }
 
-// Open reads how far the shard's log has been applied.
+// Open reads how far the shard's log has been applied, and removes the tables of an
+// import that did not come to its end.
 func Open(cfg Config) (*FSM, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -98,6 +99,9 @@ func Open(cfg Config) (*FSM, error) {
 	}
 	if cfg.SummaryMin == 0 {
 		cfg.SummaryMin = defaultSummaryMin
+	}
+	if err := dropTables(cfg); err != nil {
+		return nil, fmt.Errorf("raftfsm: open: shard %d: %w", cfg.Shard, err)
 	}
 	f := &FSM{cfg: cfg, db: cfg.DB, hot: newHot()}
 	f.summaries = newSummaries(f)

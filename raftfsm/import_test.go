@@ -5,12 +5,14 @@ import (
 	"errors"
 	"io/fs"
 	"math"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"sync"
 	"syscall"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"github.com/quorumail/quorumail/proto/imapnum"
@@ -260,5 +262,80 @@ func TestImportOnAFailingDisk(t *testing.T) {
 		}
 		m.ok(m.mail("INBOX"))
 		m.check(alice)
+	}
+}
+
+// A crash at any fsync of an import leaves the state of before or the one taken in, whole,
+// and no tables that nobody uses. From either the import can be made again.
+func TestCrashDuringImport(t *testing.T) {
+	source := newMachine(t)
+	source.ok(newAccount())
+	for range 5 {
+		source.ok(source.mail("INBOX", `\Seen`, "$Label"))
+	}
+	stream, taken := source.export(), source.f.hashForTest(t)
+	for _, unsynced := range []int{0, 50, 100} {
+		mem := vfs.NewCrashableMem()
+		var mu sync.Mutex // the store removes files when it likes
+		var left []*vfs.MemFS
+		recording := false
+		record := func(on bool) {
+			mu.Lock()
+			defer mu.Unlock()
+			recording = on
+		}
+		disk := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+			switch op.Kind {
+			case errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo, errorfs.OpLink, errorfs.OpRemove:
+				mu.Lock()
+				defer mu.Unlock()
+				if recording {
+					left = append(left, mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: unsynced, RNG: rand.New(rand.NewPCG(uint64(len(left)), 1))}))
+				}
+			}
+			return nil
+		}))
+		m := &machine{t: t, fs: mem, time: 1_000_000_000, db: openDB(t, disk)}
+		m.open()
+		m.f.cfg.FS = disk
+		m.ok(newAccount())
+		m.ok(m.mail("INBOX"))
+		if err := m.db.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		flushed := m.f.hashForTest(t)
+		m.ok(m.mail("INBOX")) // what is in memory alone may be lost
+		before := m.f.hashForTest(t)
+		record(true)
+		if err := m.f.Import(bytes.NewReader(stream)); err != nil {
+			t.Fatal(err)
+		}
+		record(false)
+		m.close()
+		seen := make(map[string]int)
+		for i, fs := range left {
+			m := &machine{t: t}
+			m.start(fs)
+			names := map[string]string{flushed: "flushed", before: "before", taken: "taken in"}
+			state := names[m.f.hashForTest(t)]
+			if seen[state]++; state == "" {
+				t.Errorf("%d %%, crash %d of %d: another state", unsynced, i, len(left))
+			}
+			m.check(alice)
+			if files, err := fs.List("import"); err != nil && !errors.Is(err, os.ErrNotExist) || len(files) > 0 {
+				t.Errorf("%d %%, crash %d of %d: left behind: %v, %v", unsynced, i, len(left), files, err)
+			}
+			if err := m.f.Import(bytes.NewReader(stream)); err != nil {
+				t.Fatal(err)
+			}
+			if m.f.hashForTest(t) != taken {
+				t.Errorf("%d %%, crash %d of %d: another state after the import was made again", unsynced, i, len(left))
+			}
+			m.close()
+		}
+		t.Logf("%d %% unsynced: %d crashes: %v", unsynced, len(left), seen)
+		if len(left) < 5 || seen["taken in"] == 0 {
+			t.Errorf("crashes: %v", seen)
+		}
 	}
 }
