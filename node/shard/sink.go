@@ -60,9 +60,8 @@ func (k *sink) write(b []byte) (int, error) {
 		}
 		k.file = f
 	}
-	n, err := k.file.Write(b)
-	k.sum.add(b[:n])
-	return n, err
+	k.sum.add(b) // before: Write may change the octets that it is given
+	return k.file.Write(b)
 }
 
 // Close implements raft.SnapshotSink: the snapshot is durable when it returns.
