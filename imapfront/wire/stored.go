@@ -67,6 +67,11 @@ func lastOctets(b []byte, field protowire.Number) (octets []byte, only bool) {
 // nextField takes the first field of b apart; rest is nil if it is none. Value is
 // what is in a field of octets, else nil.
 func nextField(b []byte) (num protowire.Number, typ protowire.Type, value, rest []byte) {
+	// Nearly all fields are of octets, with a tag and a length of one octet each.
+	if len(b) > 1 && b[0] >= 1<<3 && b[0] < 0x80 && protowire.Type(b[0]&7) == protowire.BytesType && b[1] < 0x80 && len(b) >= 2+int(b[1]) {
+		end := 2 + int(b[1])
+		return protowire.Number(b[0] >> 3), protowire.BytesType, b[2:end:end], b[end:]
+	}
 	num, typ, n := protowire.ConsumeTag(b)
 	if n < 0 {
 		return 0, 0, nil, nil

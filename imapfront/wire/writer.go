@@ -127,19 +127,34 @@ func (w *Writer) Continue(text string) {
 	w.Raw("+ ", text, "\r\n")
 }
 
-// quotable reports whether octets can be printed as a quoted string.
-func (w *Writer) quotable(b []byte) bool {
+// What octets do to a string that is to be quoted.
+const (
+	unquotable  = 1 << iota // it must be a literal
+	escaped                 // it needs a backslash
+	beyondASCII             // it may be quoted if it is UTF-8 and that is enabled
+)
+
+var octetClass = func() (class [256]byte) {
+	class[0], class['\r'], class['\n'] = unquotable, unquotable, unquotable
+	class['"'], class['\\'] = escaped, escaped
+	for c := 0x80; c < 0x100; c++ {
+		class[c] = beyondASCII
+	}
+	return class
+}()
+
+// quotable reports whether octets can be printed as a quoted string, and whether as
+// they are.
+func (w *Writer) quotable(b []byte) (ok, plain bool) {
 	if len(b) > 1000 {
-		return false
+		return false, false
 	}
-	ascii := true
+	var class byte
 	for _, c := range b {
-		if c == 0 || c == '\r' || c == '\n' {
-			return false
-		}
-		ascii = ascii && c < 0x80
+		class |= octetClass[c]
 	}
-	return ascii || w.utf8 && utf8.Valid(b)
+	ok = class&unquotable == 0 && (class&beyondASCII == 0 || w.utf8 && utf8.Valid(b))
+	return ok, class&escaped == 0
 }
 
 // String prints a string: quoted if it can be, else as a literal.
@@ -166,7 +181,8 @@ const literalHead = 24
 
 // appendOctets appends a string: at most twice its octets and literalHead.
 func (w *Writer) appendOctets(dst, b []byte) []byte {
-	if !w.quotable(b) {
+	ok, plain := w.quotable(b)
+	if !ok {
 		dst = strconv.AppendInt(append(dst, '{'), int64(len(b)), 10)
 		dst = append(append(dst, "}\r\n"...), b...)
 		if literal := dst[len(dst)-len(b):]; bytes.IndexByte(literal, 0) >= 0 {
@@ -180,7 +196,7 @@ func (w *Writer) appendOctets(dst, b []byte) []byte {
 	}
 	dst = append(dst, '"')
 	from := 0
-	if bytes.IndexByte(b, '"') < 0 && bytes.IndexByte(b, '\\') < 0 {
+	if plain {
 		return append(append(dst, b...), '"')
 	}
 	for i, c := range b {

@@ -1,11 +1,12 @@
-// Package framecodec is gRPC's codec for protobuf with two shortcuts for what there
+// Package framecodec is gRPC's codec for protobuf with shortcuts for what there
 // is most of: octets of messages.
 //
 // A [Frame] is sent as it is: whoever answers a Fetch writes the response's fields
 // into a buffer of the pool itself, straight from the store, and gRPC sends that
 // buffer. And the data of a response that is one large chunk is read from gRPC's
 // buffers into one of a pool, which the reader gives back with [Release] once it
-// has printed it. Everything else is marshalled as ever; on the wire nothing is
+// has printed it; and a response of many messages is read without an allocation for
+// each. Everything else is marshalled as ever; on the wire nothing is
 // different.
 package framecodec
 
@@ -48,6 +49,11 @@ func (Codec) Unmarshal(data mem.BufferSlice, v any) error {
 		if chunk := parseChunk(data); chunk != nil {
 			resp.Reset()
 			resp.Chunk = chunk
+			return nil
+		}
+		if messages := parseMessages(data); messages != nil {
+			resp.Reset()
+			resp.Messages = messages
 			return nil
 		}
 	}

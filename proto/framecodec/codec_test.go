@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"google.golang.org/grpc/mem"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
@@ -49,7 +50,7 @@ func responses() [][]byte {
 	if err != nil {
 		panic(err)
 	}
-	return [][]byte{
+	return append(listings(), [][]byte{
 		nil,
 		chunk,
 		chunk[:len(chunk)-1],
@@ -59,6 +60,52 @@ func responses() [][]byte {
 		append([]byte{8, 1}, chunk...),
 		append(bytes.Clone(chunk), 8, 1),
 		message,
+	}...)
+}
+
+// listings are responses of many messages, plain ones and others.
+func listings() (list [][]byte) {
+	add := func(change func(*pb.FetchResponse)) {
+		resp := &pb.FetchResponse{}
+		for i := range uint32(100) {
+			resp.Messages = append(resp.Messages, &pb.FetchedMessage{
+				State: &pb.MessageState{Uid: i + 1, ModSeq: 1 << 40, SystemFlags: i % 32}, InternalDate: -int64(i), ZoneMinutes: -90,
+				Size: 1 << 33, EmailId: uint64(i), SaveDate: 7, StoredEmail: bytes.Repeat([]byte{1}, 60), ThreadId: 9,
+			})
+		}
+		if change != nil {
+			change(resp)
+		}
+		octets, err := proto.Marshal(resp)
+		if err != nil {
+			panic(err)
+		}
+		list = append(list, octets)
+	}
+	add(nil)
+	add(func(r *pb.FetchResponse) { r.AppliedIndex = 5 })
+	add(func(r *pb.FetchResponse) { r.Messages[50] = &pb.FetchedMessage{} })
+	add(func(r *pb.FetchResponse) { r.Messages[99].State.Keywords = []uint32{1, 2} })
+	add(func(r *pb.FetchResponse) { r.Messages[99].Chunks = 2 })
+	add(func(r *pb.FetchResponse) { r.Messages[0].Email = &pb.Email{Size: 5} })
+	add(func(r *pb.FetchResponse) { r.Messages[0].Body = []*pb.BodyChunk{{Offset: 1}} })
+	plain := list[0]
+	// A message whose state comes twice, and one that is cut short.
+	twice := protowire.AppendBytes(protowire.AppendTag(bytes.Clone(plain), responseMessages, protowire.BytesType), []byte{10, 2, 8, 1, 10, 2, 16, 1})
+	cut := protowire.AppendBytes(protowire.AppendTag(bytes.Clone(plain), responseMessages, protowire.BytesType), []byte{10, 9, 8, 1})
+	return append(list, twice, cut, plain[:len(plain)-1])
+}
+
+// A listing is read without protobuf, which allocates three times a message.
+func TestListingAllocatesLittle(t *testing.T) {
+	data := pieces(listings()[0], 1<<20)
+	resp := &pb.FetchResponse{}
+	if n := testing.AllocsPerRun(10, func() {
+		if err := (Codec{}).Unmarshal(data, resp); err != nil || len(resp.GetMessages()) != 100 {
+			t.Fatal(len(resp.GetMessages()), err)
+		}
+	}); n > 10 {
+		t.Errorf("%v allocations for 100 messages", n)
 	}
 }
 
