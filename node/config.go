@@ -57,10 +57,10 @@ type Config struct {
 	// ReadWait is how long a read waits for a replica to reach what the session
 	// has seen; default 2 s.
 	ReadWait time.Duration
-	// BlockCache, MemTable and LogCache are memory in octets: of what is read of the
-	// state, of what is not yet flushed of it, and of recent log entries. Defaults
-	// 128 MiB, 16 MiB and 64 MiB.
-	BlockCache, MemTable, LogCache int64
+	// BlockCache, MemTable, LogCache and IndexCache are memory in octets: of what is
+	// read of the state, of what is not yet flushed of it, of recent log entries, and
+	// of the UIDs and flags of mailboxes. Defaults 128, 16, 64 and 64 MiB.
+	BlockCache, MemTable, LogCache, IndexCache int64
 	// MinFree is the free space in octets, in DataDir's file system, below which
 	// the node accepts no writes; default 512 MiB, negative: no guard. File systems
 	// that cannot tell have no guard.
@@ -148,6 +148,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.BlockCache, 128<<20)
 	setDefault(&c.MemTable, 16<<20)
 	setDefault(&c.LogCache, 64<<20)
+	setDefault(&c.IndexCache, 64<<20)
 	setDefault(&c.MinFree, 512<<20)
 	setDefault(&c.Upkeep, 10*time.Second)
 	setDefault(&c.blobAge, 5*time.Minute)

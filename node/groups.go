@@ -110,7 +110,7 @@ func (n *Node) openShard(info *pb.ShardInfo) error {
 	hub, marks := service.NewHub(), &service.Marks{}
 	fsm, err := raftfsm.Open(raftfsm.Config{
 		DB: n.state, FS: n.cfg.FS, Dir: n.path("import"), Shard: info.GetId(),
-		OnChange: hub.Changed, OnMark: marks.Capture, Log: n.log,
+		OnChange: hub.Changed, OnMark: marks.Capture, Indexes: n.indexes, Log: n.log,
 	})
 	if err != nil {
 		return err

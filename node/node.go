@@ -26,6 +26,7 @@ import (
 	"github.com/quorumail/quorumail/node/transport"
 	"github.com/quorumail/quorumail/proto/framecodec"
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
+	"github.com/quorumail/quorumail/raftfsm"
 )
 
 // Node is a running storage process. Safe for concurrent use.
@@ -42,6 +43,7 @@ type Node struct {
 	listener  net.Listener
 	raftlog   *raftlog.Store
 	state     *pebble.DB
+	indexes   *raftfsm.IndexCache
 	flusher   *shard.Flusher
 	mux       *transport.Mux
 	directory *directory.Directory
@@ -169,6 +171,7 @@ func (n *Node) openStores() (err error) {
 	if err != nil {
 		return err
 	}
+	n.indexes = raftfsm.NewIndexCache(n.cfg.IndexCache)
 	n.state, err = openState(n.cfg, n.path("state"), n.fail)
 	if err != nil {
 		return err

@@ -152,7 +152,8 @@ func (f *FSM) importFrom(r io.Reader) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.era.Add(1)
-	f.mu.cache, f.hot = newIndexCache(f.cfg.IndexCache), newHot()
+	f.mu.cache.close()
+	f.mu.cache, f.hot = f.cfg.Indexes.part(), newHot()
 	if err == nil {
 		f.mu.applied = t.applied
 	}

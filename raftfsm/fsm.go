@@ -35,9 +35,9 @@ type Config struct {
 	// OnMark, if given, is called by the apply goroutine with the state as it is
 	// after a batch that has a mark. It must not block, and has the view to close.
 	OnMark func(mark []byte, v *View)
-	// IndexCache bounds the mailboxes whose UIDs and flags are held in memory;
-	// default 1,000.
-	IndexCache int
+	// Indexes holds the UIDs and flags of mailboxes in memory, for the state machines
+	// of a node together; nil: one of its own, of 64 MiB.
+	Indexes *IndexCache
 	// SummaryMin is how many messages a mailbox has at least whose index is stored;
 	// default 4096.
 	SummaryMin int
@@ -94,8 +94,8 @@ func Open(cfg Config) (*FSM, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	if cfg.IndexCache == 0 {
-		cfg.IndexCache = 1000
+	if cfg.Indexes == nil {
+		cfg.Indexes = NewIndexCache(defaultIndexes)
 	}
 	if cfg.SummaryMin == 0 {
 		cfg.SummaryMin = defaultSummaryMin
@@ -105,7 +105,7 @@ func Open(cfg Config) (*FSM, error) {
 	}
 	f := &FSM{cfg: cfg, db: cfg.DB, hot: newHot()}
 	f.summaries = newSummaries(f)
-	f.mu.cache = newIndexCache(cfg.IndexCache)
+	f.mu.cache = cfg.Indexes.part()
 	applied, err := readApplied(f.db, cfg.Shard)
 	if err != nil {
 		return nil, fmt.Errorf("raftfsm: open: shard %d: %w", cfg.Shard, err)
@@ -117,6 +117,9 @@ func Open(cfg Config) (*FSM, error) {
 // Close ends what goes on in the background. The store stays open.
 func (f *FSM) Close() error {
 	f.summaries.close()
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	f.mu.cache.close()
 	return nil
 }
 

@@ -92,7 +92,7 @@ func (m *machine) restart() {
 
 func (m *machine) open() {
 	m.t.Helper()
-	f, err := Open(Config{DB: m.db, FS: m.fs, Dir: "import", Shard: 1, IndexCache: 2, SummaryMin: 1})
+	f, err := Open(Config{DB: m.db, FS: m.fs, Dir: "import", Shard: 1, Indexes: NewIndexCache(3000), SummaryMin: 1})
 	if err != nil {
 		m.t.Fatal(err)
 	}

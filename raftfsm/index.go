@@ -1,9 +1,7 @@
 package raftfsm
 
 import (
-	"container/list"
 	"slices"
-	"sync"
 
 	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/cockroachdb/pebble/v2"
@@ -178,62 +176,13 @@ func (x *index) change(uid imapnum.UID, from, to imapnum.SystemFlags) {
 // longer changes.
 func (x *index) all() imapnum.Set { return x.set.of(x.uids) }
 
-type cacheKey struct {
-	account string
-	mailbox imapnum.MailboxID
-}
-
-// indexCache holds indexes of mailboxes lately used. An index is exact for one
-// HIGHESTMODSEQ of its mailbox, since every change of a mailbox raises it: so a
-// View finds the index of its own state, or none, and never another's.
-type indexCache struct {
-	max int
-	mu  struct {
-		sync.Mutex
-		byKey map[cacheKey]*list.Element // of *cached
-		lru   list.List                  // most recent first
+// size returns about how many octets the index takes. Bitmaps that it shares with
+// others count in each.
+func (x *index) size() int64 {
+	n := int64(512)
+	x.eachBitmap(func(b *roaring.Bitmap) { n += 64 + int64(b.GetSizeInBytes()) })
+	if x.set.done.Load() {
+		n += 8 * int64(len(x.set.set.Ranges()))
 	}
-}
-
-type cached struct {
-	key    cacheKey
-	modSeq imapnum.ModSeq
-	index  *index
-}
-
-func newIndexCache(n int) *indexCache {
-	c := &indexCache{max: n}
-	c.mu.byKey = make(map[cacheKey]*list.Element)
-	return c
-}
-
-// get returns the index of a mailbox at a HIGHESTMODSEQ, nil if it is not held.
-func (c *indexCache) get(key cacheKey, modSeq imapnum.ModSeq) *index {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	e, ok := c.mu.byKey[key]
-	if !ok || e.Value.(*cached).modSeq != modSeq {
-		return nil
-	}
-	c.mu.lru.MoveToFront(e)
-	return e.Value.(*cached).index
-}
-
-// put keeps an index, unless one of a later state is held.
-func (c *indexCache) put(key cacheKey, modSeq imapnum.ModSeq, x *index) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if e, ok := c.mu.byKey[key]; ok {
-		if old := e.Value.(*cached); old.modSeq <= modSeq {
-			old.modSeq, old.index = modSeq, x
-		}
-		c.mu.lru.MoveToFront(e)
-		return
-	}
-	c.mu.byKey[key] = c.mu.lru.PushFront(&cached{key, modSeq, x})
-	for c.mu.lru.Len() > c.max {
-		last := c.mu.lru.Back()
-		c.mu.lru.Remove(last)
-		delete(c.mu.byKey, last.Value.(*cached).key)
-	}
+	return n
 }
