@@ -3,7 +3,9 @@
 //
 // Each [Group] is a raft.LogStore and raft.StableStore. All groups append to one
 // stream of records, so that those that append at the same time share a write and
-// an fsync: while one is under way, what the others want waits and is the next.
+// an fsync: while one is under way, what the others want waits and is the next. If
+// that is much, it is written while the one before is still being synced, since a
+// large write takes as long as its fsync; it is acknowledged after its own.
 // That is the group commit; nothing here waits in order to gather more. A record
 // is written once: what is no longer wanted is dropped by the file, not compacted.
 //

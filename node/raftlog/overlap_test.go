@@ -39,13 +39,27 @@ func (c *crashes) MaybeError(op errorfs.Op) error {
 	return nil
 }
 
+// reuseAlone is a MemFS that reuses no file while mu is held: it locks twice for that,
+// and stands still for ever if it is cloned in between.
+type reuseAlone struct {
+	*vfs.MemFS
+	mu *sync.Mutex
+}
+
+// ReuseForWrite implements vfs.FS.
+func (r reuseAlone) ReuseForWrite(oldname, newname string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.MemFS.ReuseForWrite(oldname, newname, c)
+}
+
 // Flights that are written while others are synced: whenever it crashes, what was
 // acknowledged is there.
 func TestCrashWhileFlightsOverlap(t *testing.T) {
 	mem := vfs.NewCrashableMem()
 	c := &crashes{mem: mem, rng: rand.New(rand.NewPCG(1, 2))}
 	opts := Options{SegmentBytes: 20_000, CacheBytes: 1000}
-	s, err := Open(errorfs.Wrap(mem, c), "log", opts)
+	s, err := Open(errorfs.Wrap(reuseAlone{mem, &c.mu}, c), "log", opts)
 	if err != nil {
 		t.Fatal(err)
 	}
