@@ -26,7 +26,7 @@ import (
 // modseq does not change any more, so that an old one is no worse than slow.
 //
 // Summaries are made of mailboxes of at least Config.SummaryMin messages, when as
-// many changes, or a 64th of what the mailbox has, are not in the last.
+// many changes, or a 256th of what the mailbox has, are not in the last.
 const (
 	defaultSummaryMin = 4096
 	// maxSummary bounds one, in octets.
@@ -181,7 +181,7 @@ func newSummaries(f *FSM) *summaries {
 
 // due says whether a mailbox of a size should have a new summary.
 func (s *summaries) due(exists uint32, lacks uint64) bool {
-	return int(exists) >= s.f.cfg.SummaryMin && lacks >= uint64(max(s.f.cfg.SummaryMin, int(exists/64)))
+	return int(exists) >= s.f.cfg.SummaryMin && lacks >= uint64(max(s.f.cfg.SummaryMin, int(exists/256)))
 }
 
 // count notes changes of a mailbox. It is called by the apply goroutine.
