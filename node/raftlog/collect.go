@@ -99,7 +99,10 @@ func (s *Store) release(oldest *segment) error {
 		return err
 	}
 	s.w.Lock()
-	s.spares = append(s.spares, spare)
+	// A crash may have left the file under both names, and so it is one already.
+	if !slices.Contains(s.spares, spare) {
+		s.spares = append(s.spares, spare)
+	}
 	s.w.Unlock()
 	return nil
 }

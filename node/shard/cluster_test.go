@@ -306,6 +306,11 @@ func (c *cluster) converge(ids ...string) []string {
 	for i, l := range lists {
 		c.t.Logf("list %d: %d items", i, len(l))
 	}
+	for _, n := range c.running() {
+		first, _ := n.logs.FirstIndex()
+		last, _ := n.logs.LastIndex()
+		c.t.Logf("%s: %v, log %d to %d, received %v, newest %v, stats %v", n.id, n.Status(), first, last, n.snaps.received(), n.snaps.newest(), n.raft.Stats())
+	}
 	c.t.Fatal("replicas are not equal")
 	return nil
 }
