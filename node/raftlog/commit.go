@@ -144,11 +144,8 @@ func (s *Store) flush() {
 	s.w.pass()
 	s.w.Unlock()
 
-	if err == nil {
-		if err = s.out.sync(s, number); err != nil {
-			s.fatal(err)
-			err = s.Err()
-		}
+	if err == nil && s.out.sync(s, number) != nil {
+		err = s.Err()
 	}
 	s.w.Lock()
 	s.w.syncing--
@@ -183,16 +180,18 @@ func (o *output) write(s *Store, chunks []chunk) error {
 	return nil
 }
 
-// sync makes a flight durable that has been written, with all others that have.
-func (o *output) sync(s *Store, flight uint64) error {
+// sync makes a flight durable that has been written, with all others that have. A
+// failure is the store's before anybody else can sync: what comes of that then says
+// nothing.
+func (o *output) sync(s *Store, flight uint64) (err error) {
 	o.syncs.Lock()
 	defer o.syncs.Unlock()
+	defer s.failIf(&err)
 	s.w.Lock()
 	written, end := s.w.written, s.w.end
 	durable := s.w.synced >= flight
 	s.w.Unlock()
-	// Once a sync has failed, another that does not says nothing.
-	if err := s.Err(); err != nil || durable || o.file == nil {
+	if err := s.Err(); err != nil || durable {
 		return err
 	}
 	if err := o.file.SyncData(); err != nil {
@@ -205,10 +204,12 @@ func (o *output) sync(s *Store, flight uint64) error {
 }
 
 // next finishes the segment and begins another, in a file that is free if there
-// is one. Its name is durable before anything in it can be acknowledged.
-func (o *output) next(s *Store, seg *segment) error {
+// is one. Its name is durable before anything in it can be acknowledged. A failure is
+// the store's at once, as that of sync.
+func (o *output) next(s *Store, seg *segment) (err error) {
 	o.syncs.Lock()
 	defer o.syncs.Unlock()
+	defer s.failIf(&err)
 	if o.file != nil {
 		done := o.file
 		o.file = nil // it is not closed again, whatever comes of it
@@ -216,7 +217,6 @@ func (o *output) next(s *Store, seg *segment) error {
 			return err
 		}
 	}
-	var err error
 	if spare := s.takeSpare(); spare != "" {
 		o.file, err = s.fs.ReuseForWrite(spare, seg.path, diskCategory)
 	} else {

@@ -118,3 +118,33 @@ func TestCrashWhileFlightsOverlap(t *testing.T) {
 	}
 	t.Logf("%d crashes", len(c.disks))
 }
+
+// A sync that fails is the store's failure before the next flight, which waits to be
+// synced, can take a sync that does not fail for its own: the kernel may have dropped
+// what the first did not write. So is one that ends a segment.
+func TestFailedSyncIsToldBeforeTheNext(t *testing.T) {
+	for name, segment := range map[string]int64{"of a flight": 1 << 20, "of a segment": 300} {
+		t.Run(name, func(t *testing.T) {
+			var arm errorfs.Toggle
+			arm.Injector = errorfs.ErrInjected.If(errorfs.And(errorfs.PathMatch("*/*.seg"), errorfs.Predicate(syncOnly{})))
+			s, err := Open(errorfs.Wrap(vfs.NewMem(), &arm), "log", Options{SegmentBytes: segment, OnFatal: func(error) {}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			mustStore(t, group(t, s, 1), entries(1, 1, 1))
+			arm.On()
+			if segment < 1000 {
+				err = s.out.next(s, s.newSegment(2))
+			} else {
+				err = s.out.sync(s, s.w.synced+1)
+			}
+			if err == nil || s.Err() == nil {
+				t.Fatalf("%v; the store's failure: %v", err, s.Err())
+			}
+			arm.Off()
+			if err := s.out.sync(s, s.w.synced+1); err == nil {
+				t.Error("a flight is taken for durable after a sync has failed")
+			}
+		})
+	}
+}

@@ -219,3 +219,10 @@ func (s *Store) fatal(cause error) {
 		s.onFatal(cause)
 	}
 }
+
+// failIf marks the store failed if there is an error that is not of that already.
+func (s *Store) failIf(err *error) {
+	if *err != nil && !errors.Is(*err, ErrFailed) {
+		s.fatal(*err)
+	}
+}
