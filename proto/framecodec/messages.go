@@ -3,6 +3,7 @@ package framecodec
 import (
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
 
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
 )
@@ -19,9 +20,10 @@ const (
 	stateUID, stateModSeq, stateFlags = 1, 2, 3
 )
 
-// parseMessages reads a FetchResponse that is nothing but messages with the fields
-// above, as a listing of envelopes has them by the hundred: into two arrays, and with
-// stored emails that are octets of one copy. nil if it is another, or none.
+// parseMessages reads a FetchResponse that is nothing but messages, as a listing has
+// them by the hundred: into two arrays, and with stored emails that are octets of one
+// copy. A message that has other fields than those above is left to protobuf. nil if
+// the response is another, or none.
 func parseMessages(data mem.BufferSlice) []*pb.FetchedMessage {
 	if num, typ, n := protowire.ConsumeTag(data[0].ReadOnlyData()); n < 0 || num != responseMessages || typ != protowire.BytesType {
 		return nil
@@ -46,14 +48,15 @@ func parseMessages(data mem.BufferSlice) []*pb.FetchedMessage {
 		value, size := protowire.ConsumeBytes(b[n:])
 		b = b[n+size:]
 		list[i] = &messages[i]
-		if !parseMessage(value, list[i], &states[i]) {
+		if !parseMessage(value, list[i], &states[i]) && proto.Unmarshal(value, list[i]) != nil {
 			return nil
 		}
 	}
 	return list
 }
 
-// parseMessage reads one; false if there is anything else in it.
+// parseMessage reads one; false if there is anything else in it: then what has been
+// read is of no meaning.
 func parseMessage(b []byte, m *pb.FetchedMessage, state *pb.MessageState) bool {
 	return eachField(b, func(num protowire.Number, v uint64, octets []byte) bool {
 		switch {
