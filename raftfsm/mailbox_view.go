@@ -127,18 +127,29 @@ func (m *Mailbox) FlagSets(of imapnum.Set) (*FlagSets, error) {
 }
 
 func (msg *message) state() *pb.MessageState {
-	return &pb.MessageState{
-		Uid: uint32(msg.uid), ModSeq: uint64(msg.rec.modSeq), SystemFlags: uint32(msg.rec.system), Keywords: msg.rec.keywords,
-	}
+	s := &pb.MessageState{}
+	msg.fill(s)
+	return s
+}
+
+func (msg *message) fill(s *pb.MessageState) {
+	s.Uid, s.ModSeq = uint32(msg.uid), uint64(msg.rec.modSeq)
+	s.SystemFlags, s.Keywords = uint32(msg.rec.system), msg.rec.keywords
 }
 
 // fetched is a message's record as reads return it.
 func (msg *message) fetched() *pb.FetchedMessage {
-	return &pb.FetchedMessage{
-		State: msg.state(), InternalDate: msg.rec.internalDate, ZoneMinutes: msg.rec.zoneMinutes,
-		Size: msg.rec.size, EmailId: msg.rec.emailID, SaveDate: msg.rec.saveDate,
-		ThreadId: msg.rec.threadID,
-	}
+	// There are thousands in a listing: one allocation instead of two.
+	both := &struct {
+		msg   pb.FetchedMessage
+		state pb.MessageState
+	}{}
+	msg.fill(&both.state)
+	m := &both.msg
+	m.State, m.InternalDate, m.ZoneMinutes = &both.state, msg.rec.internalDate, msg.rec.zoneMinutes
+	m.Size, m.EmailId, m.SaveDate = msg.rec.size, msg.rec.emailID, msg.rec.saveDate
+	m.ThreadId = msg.rec.threadID
+	return m
 }
 
 // Messages calls fn for each message of the set, ascending, until it returns

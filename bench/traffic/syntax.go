@@ -52,12 +52,25 @@ func checkSyntax(line []byte, text8 bool) error {
 	return nil
 }
 
+// ordinary are the octets that a quoted string may have as they are, whatever else is
+// in it and before it: most of what is read in a listing.
+var ordinary = func() (set [256]bool) {
+	for c := 1; c < utf8.RuneSelf; c++ {
+		set[c] = c != '"' && c != '\\' && c != '\r' && c != '\n'
+	}
+	return set
+}()
+
 // quotedEnd returns the place of the quote that ends the string whose content
 // begins at i; -1 if the string is malformed.
 func quotedEnd(line []byte, i int, text8 bool) int {
 	start := i
 	for ; i < len(line); i++ {
-		switch b := line[i]; {
+		b := line[i]
+		if ordinary[b] {
+			continue
+		}
+		switch {
 		case b == '"':
 			if text8 && !utf8.Valid(line[start:i]) {
 				return -1

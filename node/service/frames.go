@@ -3,7 +3,6 @@ package service
 import (
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/quorumail/quorumail/proto/framecodec"
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
@@ -57,8 +56,7 @@ func appendInline(body []byte, c *pb.BodyChunk) []byte {
 
 // append appends the octets of a FetchedMessage.
 func (m *messageFrame) append(b []byte, chunks uint32) []byte {
-	// The record's own octets cannot fail to be marshalled: there is no string in it.
-	b, _ = proto.MarshalOptions{}.MarshalAppend(b, m.msg)
+	b = framecodec.AppendRecord(b, m.msg)
 	if m.email != nil {
 		field := protowire.Number(messageEmail)
 		if m.stored {

@@ -51,9 +51,7 @@ func (Codec) Unmarshal(data mem.BufferSlice, v any) error {
 			resp.Chunk = chunk
 			return nil
 		}
-		if messages := parseMessages(data); messages != nil {
-			resp.Reset()
-			resp.Messages = messages
+		if parseMessages(data, resp) {
 			return nil
 		}
 	}

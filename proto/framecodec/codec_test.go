@@ -83,29 +83,57 @@ func listings() (list [][]byte) {
 		list = append(list, octets)
 	}
 	add(nil)
-	add(func(r *pb.FetchResponse) { r.AppliedIndex = 5 })
+	add(func(r *pb.FetchResponse) { r.AppliedIndex, r.Keywords = 5, []string{"$a", "", "é"} })
+	add(func(r *pb.FetchResponse) { r.AppliedIndex, r.Message = 5, &pb.FetchedMessage{Size: 9} })
+	add(func(r *pb.FetchResponse) { r.Chunk = &pb.BodyChunk{Offset: 1} })
 	add(func(r *pb.FetchResponse) { r.Messages[50] = &pb.FetchedMessage{} })
 	add(func(r *pb.FetchResponse) { r.Messages[99].State.Keywords = []uint32{1, 2} })
 	add(func(r *pb.FetchResponse) { r.Messages[99].Chunks = 2 })
 	add(func(r *pb.FetchResponse) { r.Messages[0].Email = &pb.Email{Size: 5} })
 	add(func(r *pb.FetchResponse) { r.Messages[0].Body = []*pb.BodyChunk{{Offset: 1}} })
 	plain := list[0]
-	// A message whose state comes twice, and one that is cut short.
-	twice := protowire.AppendBytes(protowire.AppendTag(bytes.Clone(plain), responseMessages, protowire.BytesType), []byte{10, 2, 8, 1, 10, 2, 16, 1})
-	cut := protowire.AppendBytes(protowire.AppendTag(bytes.Clone(plain), responseMessages, protowire.BytesType), []byte{10, 9, 8, 1})
-	return append(list, twice, cut, plain[:len(plain)-1])
+	// What stands first in one of ours stands last; a message whose state comes twice; one
+	// that is cut short; a keyword that is no UTF-8; and an index that is no number.
+	last := append(bytes.Clone(plain), 18, 1, 'k', 8, 3, 8, 4)
+	message := func(b ...byte) []byte {
+		return protowire.AppendBytes(protowire.AppendTag(bytes.Clone(plain), responseMessages, protowire.BytesType), b)
+	}
+	return append(list, last, message(10, 2, 8, 1, 10, 2, 16, 1), message(10, 9, 8, 1),
+		append([]byte{18, 1, 0xff}, plain...), append([]byte{10, 1, 1}, plain...), plain[:len(plain)-1])
 }
 
 // A listing is read without protobuf, which allocates three times a message.
 func TestListingAllocatesLittle(t *testing.T) {
-	data := pieces(listings()[0], 1<<20)
+	first := append([]byte{8, 5, 18, 1, 'k'}, listings()[0]...)
+	data := pieces(first, 1<<20)
 	resp := &pb.FetchResponse{}
 	if n := testing.AllocsPerRun(10, func() {
-		if err := (Codec{}).Unmarshal(data, resp); err != nil || len(resp.GetMessages()) != 100 {
+		if err := (Codec{}).Unmarshal(data, resp); err != nil || len(resp.GetMessages()) != 100 || resp.GetAppliedIndex() != 5 {
 			t.Fatal(len(resp.GetMessages()), err)
 		}
 	}); n > 10 {
 		t.Errorf("%v allocations for 100 messages", n)
+	}
+}
+
+// What AppendRecord makes is what protobuf reads.
+func TestAppendRecord(t *testing.T) {
+	for _, m := range []*pb.FetchedMessage{
+		{},
+		{State: &pb.MessageState{}},
+		{State: &pb.MessageState{Keywords: []uint32{0}}},
+		{State: &pb.MessageState{Uid: 1, Keywords: []uint32{0, 1, 300}}, Expunged: true},
+		{State: &pb.MessageState{Uid: 1<<32 - 1, ModSeq: 1<<63 - 1, SystemFlags: 31}, ThreadId: 1},
+		{
+			State: &pb.MessageState{Uid: 7, ModSeq: 300}, InternalDate: -5, ZoneMinutes: -720, Size: 1 << 40,
+			EmailId: 1<<64 - 1, SaveDate: 1 << 33, ThreadId: 9, Expunged: true,
+		},
+	} {
+		got := &pb.FetchedMessage{}
+		octets := AppendRecord([]byte("x"), m)
+		if err := proto.Unmarshal(octets[1:], got); err != nil || !proto.Equal(got, m) {
+			t.Errorf("%v became %v, %v", m, got, err)
+		}
 	}
 }
 

@@ -1,6 +1,8 @@
 package framecodec
 
 import (
+	"unicode/utf8"
+
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -10,49 +12,64 @@ import (
 
 // Field numbers.
 const (
-	responseMessages = 5 // FetchResponse.messages
+	responseIndex, responseKeywords, responseMessages = 1, 2, 5 // of FetchResponse
 
 	// of FetchedMessage
 	messageState, messageDate, messageZone, messageSize, messageEmailID, messageSaveDate = 1, 2, 3, 4, 5, 6
-	messageStored, messageThread                                                         = 11, 12
+	messageExpunged, messageStored, messageThread                                        = 9, 11, 12
 
 	// of MessageState
-	stateUID, stateModSeq, stateFlags = 1, 2, 3
+	stateUID, stateModSeq, stateFlags, stateKeywords = 1, 2, 3, 4
 )
 
-// parseMessages reads a FetchResponse that is nothing but messages, as a listing has
-// them by the hundred: into two arrays, and with stored emails that are octets of one
-// copy. A message that has other fields than those above is left to protobuf. nil if
-// the response is another, or none.
-func parseMessages(data mem.BufferSlice) []*pb.FetchedMessage {
-	if num, typ, n := protowire.ConsumeTag(data[0].ReadOnlyData()); n < 0 || num != responseMessages || typ != protowire.BytesType {
-		return nil
+// parseMessages reads a FetchResponse with messages, as a listing has them by the
+// hundred, and nothing else but the index and the keywords that the first of a
+// listing begins with: into two arrays, and with stored emails that are octets of one
+// copy. A message that has other fields than those above is left to protobuf. False
+// if the response is another, or none: then resp is as it was.
+func parseMessages(data mem.BufferSlice, resp *pb.FetchResponse) bool {
+	switch num, _, n := protowire.ConsumeTag(data[0].ReadOnlyData()); {
+	case n < 0:
+		return false
+	case num != responseIndex && num != responseKeywords && num != responseMessages:
+		return false // before it is copied
 	}
 	b := make([]byte, data.Len())
 	copyFrom(b, data, 0)
+	var index uint64
+	var keywords []string
 	count := 0
-	for rest := b; len(rest) > 0; count++ {
-		num, typ, n := protowire.ConsumeTag(rest)
-		if n < 0 || num != responseMessages || typ != protowire.BytesType {
-			return nil
+	plain := eachField(b, func(num protowire.Number, v uint64, octets []byte) bool {
+		switch {
+		case num == responseIndex && octets == nil:
+			index = v
+		case num == responseKeywords && octets != nil && utf8.Valid(octets):
+			keywords = append(keywords, string(octets))
+		case num == responseMessages && octets != nil:
+			count++
+		default:
+			return false
 		}
-		size := protowire.ConsumeFieldValue(num, typ, rest[n:])
-		if size < 0 {
-			return nil
-		}
-		rest = rest[n+size:]
+		return true
+	})
+	if !plain || count == 0 {
+		return false
 	}
-	messages, states, list := make([]pb.FetchedMessage, count), make([]pb.MessageState, count), make([]*pb.FetchedMessage, count)
-	for i := range list {
-		_, _, n := protowire.ConsumeTag(b)
-		value, size := protowire.ConsumeBytes(b[n:])
-		b = b[n+size:]
-		list[i] = &messages[i]
-		if !parseMessage(value, list[i], &states[i]) && proto.Unmarshal(value, list[i]) != nil {
-			return nil
+	messages, states, list := make([]pb.FetchedMessage, count), make([]pb.MessageState, count), make([]*pb.FetchedMessage, 0, count)
+	plain = eachField(b, func(num protowire.Number, _ uint64, octets []byte) bool {
+		if num != responseMessages {
+			return true
 		}
+		i := len(list)
+		list = append(list, &messages[i])
+		return parseMessage(octets, list[i], &states[i]) || proto.Unmarshal(octets, list[i]) == nil
+	})
+	if !plain {
+		return false
 	}
-	return list
+	resp.Reset()
+	resp.AppliedIndex, resp.Keywords, resp.Messages = index, keywords, list
+	return true
 }
 
 // parseMessage reads one; false if there is anything else in it: then what has been
@@ -135,4 +152,53 @@ func eachField(b []byte, fn func(num protowire.Number, v uint64, octets []byte) 
 		b = b[n:]
 	}
 	return true
+}
+
+// AppendRecord appends the fields of a FetchedMessage that are of the mailbox: all but
+// email, stored_email and what concerns a body.
+func AppendRecord(b []byte, m *pb.FetchedMessage) []byte {
+	if s := m.GetState(); s != nil {
+		keywords := 0
+		for _, k := range s.GetKeywords() {
+			keywords += protowire.SizeVarint(uint64(k))
+		}
+		size := sizeNumber(uint64(s.GetUid())) + sizeNumber(s.GetModSeq()) + sizeNumber(uint64(s.GetSystemFlags()))
+		if keywords > 0 {
+			size += 1 + protowire.SizeBytes(keywords)
+		}
+		b = protowire.AppendVarint(protowire.AppendTag(b, messageState, protowire.BytesType), uint64(size))
+		b = appendNumber(b, stateUID, uint64(s.GetUid()))
+		b = appendNumber(b, stateModSeq, s.GetModSeq())
+		b = appendNumber(b, stateFlags, uint64(s.GetSystemFlags()))
+		if keywords > 0 {
+			b = protowire.AppendVarint(protowire.AppendTag(b, stateKeywords, protowire.BytesType), uint64(keywords))
+			for _, k := range s.GetKeywords() {
+				b = protowire.AppendVarint(b, uint64(k))
+			}
+		}
+	}
+	b = appendNumber(b, messageDate, uint64(m.GetInternalDate()))
+	b = appendNumber(b, messageZone, uint64(int64(m.GetZoneMinutes())))
+	b = appendNumber(b, messageSize, m.GetSize())
+	b = appendNumber(b, messageEmailID, m.GetEmailId())
+	b = appendNumber(b, messageSaveDate, uint64(m.GetSaveDate()))
+	b = appendNumber(b, messageExpunged, protowire.EncodeBool(m.GetExpunged()))
+	return appendNumber(b, messageThread, m.GetThreadId())
+}
+
+// appendNumber appends a field, but not zero, which is what a field is that is not
+// there. All fields of numbers have a tag of one octet.
+func appendNumber(b []byte, num protowire.Number, v uint64) []byte {
+	if v == 0 {
+		return b
+	}
+	return protowire.AppendVarint(append(b, byte(num)<<3|byte(protowire.VarintType)), v)
+}
+
+// sizeNumber is how many octets that appends.
+func sizeNumber(v uint64) int {
+	if v == 0 {
+		return 0
+	}
+	return 1 + protowire.SizeVarint(v)
 }
