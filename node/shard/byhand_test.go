@@ -229,7 +229,10 @@ func (h *byHand) replicate() error {
 		if ok {
 			return nil
 		}
-		next = max(next-1, 1)
+		if next == 1 {
+			return errors.New("the follower refuses the whole log")
+		}
+		next--
 	}
 }
 

@@ -36,14 +36,13 @@ func (p *paced) StoreLogs(logs []*raft.Log) error {
 		p.wait()
 	default: // the library is not to be asked yet, and is far from busy
 	}
-	if p.gone.Load() > 0 {
-		// It begins with what the snapshot has.
-		covered := p.r.snaps.newest().GetIndex()
-		for len(logs) > 0 && logs[0].Index <= covered {
-			logs = logs[1:]
-		}
-		p.gone.Store(0)
+	// What the snapshot covers is not for the log: settle's append begins with its
+	// last entry, and one that was looked at before there was the snapshot may too.
+	covered := p.r.snaps.newest().GetIndex()
+	for len(logs) > 0 && logs[0].Index <= covered {
+		logs = logs[1:]
 	}
+	p.gone.Store(0)
 	return p.Group.StoreLogs(logs)
 }
 

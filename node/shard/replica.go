@@ -127,6 +127,7 @@ func (r *Replica) open() (err error) {
 	r.applied.advance(index)
 	notify := make(chan bool, 16)
 	r.group = r.cfg.Transport.Group(r.cfg.Shard)
+	r.group.SetAppends(func(req *raft.AppendEntriesRequest) { bound(req, r.snaps.newest()) })
 	r.paced = &paced{Group: r.logs, r: r}
 	r.raft, err = raft.NewRaft(r.raftConfig(notify), r.machine, r.paced, r.logs, r.snaps, r.group)
 	if err != nil {

@@ -43,6 +43,7 @@ type Group struct {
 		heartbeat func(raft.RPC)
 		term      func() uint64
 		follows   func(term uint64) bool
+		appends   func(*raft.AppendEntriesRequest)
 	}
 }
 
@@ -106,6 +107,24 @@ func (g *Group) SetFollows(follows func(term uint64) bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.mu.follows = follows
+}
+
+// SetAppends gives the group what is to look at each append of a peer, heartbeats not
+// counted, before its Raft does, and may change it. It is called by the goroutine that
+// reads from the peer, and must not wait.
+func (g *Group) SetAppends(look func(*raft.AppendEntriesRequest)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.mu.appends = look
+}
+
+func (g *Group) lookAt(command any) {
+	g.mu.Lock()
+	look := g.mu.appends
+	g.mu.Unlock()
+	if req, ok := command.(*raft.AppendEntriesRequest); ok && look != nil {
+		look(req)
+	}
 }
 
 func (g *Group) follows(term uint64) bool {

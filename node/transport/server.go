@@ -246,6 +246,7 @@ func (in *inbound) dispatch(f *pb.RaftFrame) {
 			return
 		}
 	}
+	g.lookAt(cmd)
 	select {
 	case g.inbox <- rpc:
 		in.m.wg.Go(func() { in.finish(f, g, replies) })
