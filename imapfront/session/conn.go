@@ -96,10 +96,11 @@ type Conn struct {
 	// owners are stores of other accounts, by their names.
 	owners map[string]Store
 	// annotations is what the client knows of its own account's, if it has enabled
-	// METADATA; see box.annotations, too.
+	// METADATA; sharers, of others'.
 	annotations *annotations
-	notify      *notify // nil until NOTIFY is first used
-	tag         string  // of the command under way
+	sharers     *sharers // nil unless it has enabled METADATA and not used NOTIFY
+	notify      *notify  // nil until NOTIFY is first used
+	tag         string   // of the command under way
 
 	condstore, qresync, rev2, uidonly bool
 	utf8Accept                        bool // UTF8=ACCEPT has been enabled

@@ -30,8 +30,6 @@ type mailbox struct {
 	modSeqs     modSeqs
 	own         ownMessages
 	contexts    contexts
-	// annotations are the mailbox's, if it is another user's and METADATA is enabled.
-	annotations *annotations
 	// unfetched are new messages of which NOTIFY's items are still to be told.
 	unfetched imapnum.Set
 }
@@ -42,8 +40,9 @@ func (c *Conn) leave() {
 		return
 	}
 	c.box.watch.stop()
-	c.box.annotations.end()
+	account := c.box.store.Account()
 	c.box = nil
+	c.leaveSharer(account)
 	if c.state == selected {
 		c.state = authenticated
 	}

@@ -4,23 +4,30 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"sync/atomic"
 
+	"github.com/quorumail/quorumail/proto/imapnum"
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
 )
 
-// annotations is what a client that has enabled METADATA knows of: those of its own
-// account, and those of the mailbox that it has selected in another's. It is told
-// when others change any (RFC 5464, 4.4). Storage keeps no history of them, so
+// annotations is what a client knows of an account's: one that has enabled METADATA
+// of its own and of those in which it can read some, see sharedAnnotations. It is
+// told when others change any (RFC 5464, 4.4). Storage keeps no history of them, so
 // what has changed is found by comparing what there was with what there is; that
 // is read only when storage says that anything has changed.
 type annotations struct {
 	watch   *watch
-	at      place  // whose they are; its name is of no meaning
-	mailbox uint64 // the only one of interest; 0: all, and the server's
-	enabled bool   // by ENABLE; else NOTIFY asks for them
-	stale   bool   // reading has failed: try again with the next command
-	modSeq  uint64 // of the last change that is known
-	known   map[annotation]uint64
+	at      place // whose they are; its name is of no meaning
+	enabled bool  // the user's own: by ENABLE; else NOTIFY asks for them
+	// noted, of another user's: the owner is noted to share mailboxes, or some are
+	// subscribed to. Else one is selected.
+	noted  bool
+	stale  bool   // reading has failed: try again
+	modSeq uint64 // of the last change that is known
+	known  map[annotation]uint64
+	// listed: which mailboxes there are, and who may do what with them, may be
+	// otherwise than before; of the user's own account, who shares some, too.
+	listed atomic.Bool
 }
 
 // annotation names one; its value in annotations.known is the modseq under which
@@ -30,66 +37,69 @@ type annotation struct {
 	name    string
 }
 
-// enableMetadata is ENABLE METADATA.
+// enableMetadata is ENABLE METADATA. Who has used NOTIFY is told what it asks for,
+// and nothing else.
 func (c *Conn) enableMetadata(ctx context.Context) error {
-	if c.annotations == nil {
-		if err := c.watchMetadata(ctx); err != nil {
-			return err
+	if c.notify != nil {
+		if c.annotations == nil {
+			if err := c.watchMetadata(ctx); err != nil {
+				return err
+			}
 		}
+		c.annotations.enabled = true
+		return nil
 	}
-	c.annotations.enabled = true
+	list, err := c.store.ListMailboxes(ctx)
+	if err != nil {
+		return err
+	}
+	a, err := c.annotationsAt(ctx, place{store: c.store})
+	if err != nil {
+		return err
+	}
+	a.enabled = true
+	a.start(c, list.GetModSeq(), true)
+	c.annotations, c.sharers = a, &sharers{}
+	c.followSharers(ctx, list, true)
 	return c.watchSelectedMetadata(ctx)
 }
 
 // watchMetadata begins to tell the client of changes in its own account.
 func (c *Conn) watchMetadata(ctx context.Context) (err error) {
-	c.annotations, err = c.annotationsAt(ctx, place{store: c.store}, 0)
-	return err
-}
-
-// watchSelectedMetadata begins to do so for the selected mailbox, if it is another
-// user's and the client has enabled METADATA.
-func (c *Conn) watchSelectedMetadata(ctx context.Context) (err error) {
-	if c.box == nil || c.box.annotations != nil || c.box.store.Account() == c.store.Account() || c.annotations == nil || !c.annotations.enabled {
-		return nil
+	c.annotations, err = c.annotationsAt(ctx, place{store: c.store})
+	if err == nil {
+		c.annotations.start(c, c.annotations.modSeq, false)
 	}
-	at := place{store: c.box.store, owner: c.box.store.Account()}
-	c.box.annotations, err = c.annotationsAt(ctx, at, c.box.id)
 	return err
 }
 
-// annotationsAt reads what there is in an account, of one mailbox or of all, and
-// begins to watch it.
-func (c *Conn) annotationsAt(ctx context.Context, at place, mailbox uint64) (*annotations, error) {
+// annotationsAt reads what there is in an account.
+func (c *Conn) annotationsAt(ctx context.Context, at place) (*annotations, error) {
 	resp, err := at.store.Metadata(ctx, &pb.GetMetadataRequest{All: true, NamesOnly: true}, true)
 	if err != nil {
 		return nil, err
 	}
-	a := &annotations{at: at, mailbox: mailbox, modSeq: resp.GetModSeq()}
-	a.known = a.of(resp)
-	a.watch = c.watchFor(at.store, a.modSeq, (*pb.WatchResponse).GetMetadata)
-	return a, nil
+	return &annotations{at: at, modSeq: resp.GetModSeq(), known: knownOf(resp)}, nil
 }
 
-// of returns those that are of interest.
-func (a *annotations) of(resp *pb.GetMetadataResponse) map[annotation]uint64 {
-	known := knownOf(resp)
-	if a.mailbox != 0 {
-		maps.DeleteFunc(known, func(is annotation, _ uint64) bool { return is.mailbox != a.mailbox })
-	}
-	return known
+// start begins to watch the account: with lists, also for which mailboxes there are
+// and who may do what with them.
+func (a *annotations) start(c *Conn, since uint64, lists bool) {
+	a.watch = c.watchFor(a.at.store, since, func(e *pb.WatchResponse) bool {
+		list := lists && e.GetMailboxList()
+		if list {
+			a.listed.Store(true) // first: who is told that there is news looks at it
+		}
+		return list || e.GetMetadata()
+	})
 }
 
-// disableMetadata ends it. Of the selected mailbox it ends with that.
+// disableMetadata ends it.
 func (c *Conn) disableMetadata() {
-	c.annotations.end()
-	c.annotations = nil
-}
-
-// end ends the watch; also of nil, which has none.
-func (a *annotations) end() {
-	if a != nil {
-		a.watch.stop()
+	c.endSharers()
+	if c.annotations != nil {
+		c.annotations.watch.stop()
+		c.annotations = nil
 	}
 }
 
@@ -104,19 +114,21 @@ func knownOf(resp *pb.GetMetadataResponse) map[annotation]uint64 {
 }
 
 // tellMetadata tells which annotations have changed: with all, of everything
-// that anyone has been told was done. What cannot be read now is told later. To who
-// has asked for it NOTIFY tells of other users' mailboxes, and of no other.
+// that anyone has been told was done, in the user's own account and in that of the
+// selected mailbox. What cannot be read now is told later.
 func (c *Conn) tellMetadata(ctx context.Context, all bool) {
 	if c.annotations.news(all) {
-		c.pullMetadata(ctx, c.annotations, all, ownChange{})
+		if err := c.pullMetadata(ctx, c.annotations, all, ownChange{}); err != nil {
+			c.log.Warn("annotations", "error", err)
+		}
 	}
-	if c.box != nil && c.notify == nil && c.box.annotations.news(all) {
-		c.pullMetadata(ctx, c.box.annotations, all, ownChange{})
-	}
+	c.tellSharers(ctx, all)
 }
 
 // news reports whether there may be anything to tell; of nil there is not.
-func (a *annotations) news(all bool) bool { return a != nil && (a.watch.news(0) || all || a.stale) }
+func (a *annotations) news(all bool) bool {
+	return a != nil && (a.watch.news(0) || all || a.stale)
+}
 
 // nobodys says of a change that it is not the session's own.
 func nobodys(annotation, uint64) bool { return false }
@@ -125,19 +137,20 @@ func nobodys(annotation, uint64) bool { return false }
 // (RFC 5464, 4.3). modSeq is of the change; op may be nil. What it changes in other
 // accounts, NOTIFY notes for itself (see watched.note).
 func (c *Conn) ownMetadata(ctx context.Context, at place, modSeq uint64, op *pb.SetMetadataOp) {
-	a, all := c.annotations, false
-	if at.owner != "" && c.box != nil && c.notify == nil {
-		// The mailbox may have been selected by another store than that which has changed it.
-		a, all = c.box.annotations, true
+	a := c.annotations
+	if at.owner != "" {
+		a = c.sharer(at.owner)
 	}
-	if a == nil || modSeq == 0 || a.at.owner != at.owner {
+	if a == nil || modSeq == 0 {
 		return
 	}
 	own := ownChange{modSeq: modSeq, mailbox: at.shown(op.GetMailbox()), removed: make(map[string]bool)}
 	for _, e := range op.GetEntries() {
 		own.removed[e.GetName()] = e.Value == nil
 	}
-	c.pullMetadata(ctx, a, all, own)
+	if err := c.pullMetadata(ctx, a, false, own); err != nil {
+		c.log.Warn("annotations", "error", err)
+	}
 }
 
 // ownChange is what the session has done itself: all that is set at a modseq, and
@@ -163,52 +176,55 @@ func (o ownChange) leaveOut(changed map[uint64][]string, names map[uint64]string
 }
 
 // pullMetadata reads what there is and tells the differences, but for those that
-// are the session's own.
-func (c *Conn) pullMetadata(ctx context.Context, a *annotations, all bool, own ownChange) {
-	resp, err := a.at.store.Metadata(ctx, &pb.GetMetadataRequest{All: true, NamesOnly: true, SinceModSeq: a.modSeq}, all)
-	if err != nil {
-		c.log.Warn("annotations", "error", err)
-		a.stale = true
-		return
+// are the session's own. A mailbox that comes into sight has had none; of one that
+// is lost nothing is told. After an error it is to be tried again.
+func (c *Conn) pullMetadata(ctx context.Context, a *annotations, all bool, own ownChange) error {
+	since, listed := a.modSeq, a.at.owner != "" && a.listed.Swap(false)
+	if listed || a.known == nil {
+		since = 0 // what may be read does not show in it
 	}
-	a.stale = false
-	if resp.GetModSeq() <= a.modSeq {
-		return
-	}
-	names := make(map[uint64]string)
-	for _, m := range resp.GetMailboxes() {
-		names[m.GetMailboxId()] = a.at.shown(m.GetMailbox())
-	}
-	now := a.of(resp)
-	changed, gone := changedAnnotations(a.known, now, func(_ annotation, at uint64) bool { return at != 0 && at == own.modSeq })
-	if gone {
-		if err := c.nameAll(ctx, a, names); err != nil {
-			c.log.Warn("annotations", "error", err)
-			a.stale = true
-			return
+	resp, err := a.at.store.Metadata(ctx, &pb.GetMetadataRequest{All: true, NamesOnly: true, SinceModSeq: since}, all)
+	var now map[annotation]uint64
+	var names map[uint64]string
+	var changed map[uint64][]string
+	if err == nil && resp.GetModSeq() > since {
+		now, names = knownOf(resp), make(map[uint64]string)
+		for _, m := range resp.GetMailboxes() {
+			names[m.GetMailboxId()] = a.at.shown(m.GetMailbox())
 		}
+		var gone bool
+		changed, gone = changedAnnotations(a.known, now, func(_ annotation, at uint64) bool { return at != 0 && at == own.modSeq })
+		if gone {
+			err = nameAll(ctx, a, names)
+		}
+	}
+	if a.stale = err != nil; a.stale {
+		if listed {
+			a.listed.Store(true)
+		}
+		return err
+	}
+	if now == nil {
+		return nil
 	}
 	a.modSeq, a.known = resp.GetModSeq(), now
 	own.leaveOut(changed, names, now)
 	c.tellChanged(changed, names)
+	return nil
 }
 
 // nameAll adds the names of mailboxes that have no annotations any more: a mailbox
-// that has lost its last is not named with any. One that has been deleted, or may not
-// be read any more, has none to be told of.
-func (c *Conn) nameAll(ctx context.Context, a *annotations, names map[uint64]string) error {
-	if a.mailbox != 0 {
-		// It need not be one that LIST tells.
-		switch _, _, err := a.at.store.Changes(ctx, a.mailbox, &pb.Since{ModSeq: uint64(c.box.view.Taken())}, false); {
-		case lost(err):
-			return nil // the next look at the mailbox finds out
-		case err != nil:
-			return err
+// that has lost its last is not named with any. One that has been deleted, or of
+// which the user may not read any, has none to be told of.
+func nameAll(ctx context.Context, a *annotations, names map[uint64]string) error {
+	if a.at.owner != "" {
+		list, err := a.at.store.SeenMailboxes(ctx)
+		for _, info := range list.GetMailboxes() {
+			if imapnum.Rights(info.GetRights()).MayAnnotate() {
+				names[info.GetId()] = a.at.shown(info.GetName())
+			}
 		}
-		if names[a.mailbox] == "" {
-			names[a.mailbox] = c.box.name
-		}
-		return nil
+		return err
 	}
 	l, err := a.at.store.ListMailboxes(ctx)
 	for _, info := range l.GetMailboxes() {

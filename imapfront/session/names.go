@@ -44,6 +44,9 @@ func (c *Conn) create(ctx context.Context, cmd wire.Create) error {
 	if res == nil {
 		return err
 	}
+	if len(cmd.SpecialUse) == 1 {
+		c.ownMetadata(ctx, at, res.GetModSeq(), nil) // the use is an annotation (RFC 6154, 5.4)
+	}
 	c.tellSpelling(cmd.Mailbox)
 	return c.ok("MAILBOXID ("+c.objectID(at.store, mailboxPrefix, res.GetMailboxId())+")", "CREATE done") // RFC 8474, 4.1
 }
@@ -129,6 +132,9 @@ func (c *Conn) subscribe(ctx context.Context, cmd wire.Subscribe) error {
 	}}})
 	if res == nil {
 		return err
+	}
+	if c.annotations != nil {
+		c.annotations.listed.Store(true) // what is subscribed to leads to others' accounts
 	}
 	return c.ok("", "done")
 }

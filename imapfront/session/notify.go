@@ -82,6 +82,7 @@ func (c *Conn) setNotify(ctx context.Context, cmd wire.Notify) error {
 	}
 	if cmd.Groups == nil {
 		c.endNotify()
+		c.endSharers()
 		c.notify = &notify{}
 		return c.ok("", "NOTIFY NONE done")
 	}
@@ -108,6 +109,7 @@ func (c *Conn) setNotify(ctx context.Context, cmd wire.Notify) error {
 		}
 	}
 	c.endNotify()
+	c.endSharers() // who has used NOTIFY is told what it asks for
 	if c.box != nil {
 		fresh := c.box.view.Fresh()
 		c.tell(true) // of everything: none of it has been asked for yet

@@ -91,6 +91,9 @@ func (c *Conn) storeOf(owner string) Store {
 	if c.notify != nil && c.notify.others[owner] != nil {
 		return c.notify.others[owner].at.store
 	}
+	if a := c.sharer(owner); a != nil {
+		return a.at.store
+	}
 	if s, ok := c.owners[owner]; ok {
 		return s
 	}
