@@ -428,19 +428,19 @@ func TestCommandsAmongNotifications(t *testing.T) {
 	conn := dialTLS(t, addr)
 	f := follow(t, conn, user, "(selected (MessageNew (uid body.peek[text]) MessageExpunge FlagChange)) (personal (MessageNew MessageExpunge))")
 	f.ok("SELECT INBOX")
+	f.ok("CREATE other")
 	w := worker(t, addr, user)
 	ctx, cancel := context.WithCancel(t.Context())
 	var work sync.WaitGroup
 	work.Go(func() {
 		for n := 0; ctx.Err() == nil; n++ {
 			box := []string{"INBOX", "other"}[n%2]
-			if _, err := w.Append(box, nil, time.Time{}, 9, strings.NewReader("a: b\r\n\r\nc")); err != nil && n > 1 {
+			if _, err := w.Append(box, nil, time.Time{}, 9, strings.NewReader("a: b\r\n\r\nc")); err != nil {
 				t.Error(err)
 				return
 			}
 		}
 	})
-	f.ok("CREATE other")
 	rng := rand.New(rand.NewPCG(1, 2))
 	for i := range 30 {
 		tag := fmt.Sprintf("p%d", i)
