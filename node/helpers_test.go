@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/quorumail/quorumail/node/client"
 	"github.com/quorumail/quorumail/proto/imapnum"
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
@@ -104,7 +106,7 @@ func (u *user) fetch(req *pb.FetchRequest) (map[imapnum.UID]*fetched, []string, 
 			if got[uid] != nil {
 				return fmt.Errorf("uid %d twice", uid)
 			}
-			now = &fetched{msg: m}
+			now = &fetched{msg: proto.CloneOf(m)} // m is Fetch's
 			got[uid] = now
 		} else if c := r.GetChunk(); c != nil {
 			if now == nil {

@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"bytes"
+
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
@@ -89,84 +91,84 @@ func nextField(b []byte) (num protowire.Number, typ protowire.Type, value, rest 
 }
 
 // envelopeOctets prints an Envelope whose fields are in the order of their numbers,
-// as they are stored, and nothing of another: false.
+// as they are stored, and nothing of another: false. That is the order in which they
+// are printed.
 func (w *Writer) envelopeOctets(b []byte) bool {
 	// An empty address, the worst there is, is two octets and printed as 17.
-	worst := 12*len(b) + 256
-	var single [envelopeMessageID + 1][]byte
-	var lists [envelopeMessageID + 1][]byte // the fields of each list, one after the other
-	last := protowire.Number(0)
-	for len(b) > 0 {
-		num, typ, value, rest := nextField(b)
-		if rest == nil || num < last || num > envelopeMessageID || typ != protowire.BytesType {
-			return false
-		}
-		switch field := b[:len(b)-len(rest)]; {
-		case num < envelopeFrom || num > envelopeBcc:
-			if num == last {
-				return false
-			}
-			single[num] = value
-		case num == last:
-			lists[num] = lists[num][:len(lists[num])+len(field)]
-			if !addressWellFormed(value) {
-				return false
-			}
-		default:
-			lists[num] = field[:len(field):cap(field)]
-			if !addressWellFormed(value) {
-				return false
-			}
-		}
-		last, b = num, rest
-	}
-	dst := w.out.ahead(worst)
+	dst := w.out.ahead(12*len(b) + 256)
 	if dst == nil {
 		return false
 	}
-	dst = w.appendNString(append(dst, '('), single[envelopeDate])
-	dst = w.appendNString(append(dst, ' '), single[envelopeSubject])
-	for _, list := range lists[envelopeFrom : envelopeBcc+1] {
-		dst = w.appendAddresses(append(dst, ' '), list)
+	var from printedAddress
+	sep := byte('(')
+	for at := protowire.Number(envelopeDate); at <= envelopeMessageID; at++ {
+		dst = append(dst, sep)
+		sep = ' '
+		list, some := at >= envelopeFrom && at <= envelopeBcc, false
+		for len(b) > 0 {
+			num, typ, value, rest := nextField(b)
+			if rest == nil || num < at || typ != protowire.BytesType {
+				return false
+			}
+			if num > at {
+				break
+			}
+			b = rest
+			if !list {
+				dst, some = w.appendOctets(dst, value), true
+				break // a second one is no longer in order
+			}
+			if !some {
+				dst, some = append(dst, '('), true
+			}
+			// Sender and Reply-To are most often whom it is from.
+			if from.of != nil && bytes.Equal(value, from.of) {
+				dst = append(dst, dst[from.start:from.end]...)
+				continue
+			}
+			start, ok := len(dst), false
+			if dst, ok = w.appendAddress(dst, value); !ok {
+				return false
+			}
+			if from.of == nil {
+				from = printedAddress{value, start, len(dst)}
+			}
+		}
+		switch {
+		case !some:
+			dst = append(dst, "NIL"...)
+		case list:
+			dst = append(dst, ')')
+		}
 	}
-	dst = w.appendNString(append(dst, ' '), single[envelopeInReplyTo])
-	dst = w.appendNString(append(dst, ' '), single[envelopeMessageID])
+	if len(b) > 0 {
+		return false
+	}
 	w.out.used(append(dst, ')'))
 	return true
 }
 
-// addressWellFormed reports whether an Address can be read.
-func addressWellFormed(b []byte) bool {
-	for len(b) > 0 {
-		_, _, _, b = nextField(b)
-		if b == nil {
-			return false
-		}
-	}
-	return true
+// printedAddress is an address by its octets, and where it has been printed.
+type printedAddress struct {
+	of         []byte
+	start, end int
 }
 
-// appendAddresses appends a list of addresses by its fields.
-func (w *Writer) appendAddresses(dst, list []byte) []byte {
-	if len(list) == 0 {
-		return append(dst, "NIL"...)
-	}
-	dst = append(dst, '(')
-	for len(list) > 0 {
-		_, _, address, rest := nextField(list)
-		list = rest
-		var parts [addressRoute + 1][]byte
-		for len(address) > 0 {
-			num, typ, value, rest := nextField(address)
-			if num <= addressRoute && typ == protowire.BytesType {
-				parts[num] = value
-			}
-			address = rest
+// appendAddress appends an address, unless its octets cannot be read.
+func (w *Writer) appendAddress(dst, address []byte) (_ []byte, ok bool) {
+	var parts [addressRoute + 1][]byte
+	for len(address) > 0 {
+		num, typ, value, rest := nextField(address)
+		if rest == nil {
+			return dst, false
 		}
-		dst = w.appendNString(append(dst, '('), parts[addressName])
-		dst = w.appendNString(append(dst, ' '), parts[addressRoute])
-		dst = w.appendNString(append(dst, ' '), parts[addressMailbox])
-		dst = append(w.appendNString(append(dst, ' '), parts[addressHost]), ')')
+		if num <= addressRoute && typ == protowire.BytesType {
+			parts[num] = value
+		}
+		address = rest
 	}
-	return append(dst, ')')
+	dst = w.appendNString(append(dst, '('), parts[addressName])
+	dst = w.appendNString(append(dst, ' '), parts[addressRoute])
+	dst = w.appendNString(append(dst, ' '), parts[addressMailbox])
+	return append(w.appendNString(append(dst, ' '), parts[addressHost]), ')'), true
 }

@@ -2,12 +2,15 @@ package wire
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/quorumail/quorumail/proto/imapnum"
 )
 
 // Writer prints responses. It buffers; nothing is sent before Flush or a full
@@ -60,6 +63,10 @@ func (w *Writer) Raw(parts ...any) *Writer {
 		case []byte:
 			w.out.write(p)
 		case uint32:
+			w.out.write(strconv.AppendUint(scratch[:0], uint64(p), 10))
+		case imapnum.SeqNum:
+			w.out.write(strconv.AppendUint(scratch[:0], uint64(p), 10))
+		case imapnum.UID:
 			w.out.write(strconv.AppendUint(scratch[:0], uint64(p), 10))
 		case uint64:
 			w.out.write(strconv.AppendUint(scratch[:0], p, 10))
@@ -143,11 +150,17 @@ var octetClass = func() (class [256]byte) {
 	return class
 }()
 
+// maxQuoted is the longest string that is quoted: clients have bounds for lines.
+const maxQuoted = 1000
+
 // quotable reports whether octets can be printed as a quoted string, and whether as
 // they are.
 func (w *Writer) quotable(b []byte) (ok, plain bool) {
-	if len(b) > 1000 {
+	if len(b) > maxQuoted {
 		return false, false
+	}
+	if allOrdinary(b) {
+		return true, true
 	}
 	var class byte
 	for _, c := range b {
@@ -155,6 +168,28 @@ func (w *Writer) quotable(b []byte) (ok, plain bool) {
 	}
 	ok = class&unquotable == 0 && (class&beyondASCII == 0 || w.utf8 && utf8.Valid(b))
 	return ok, class&escaped == 0
+}
+
+// allOrdinary reports whether all octets are of those that a quoted string has as they
+// are: ASCII, no control characters, neither quote nor backslash. Most strings are of
+// nothing else, so that eight octets are looked at in one go. It may say no of octets
+// that need not be quoted, too few, or control characters.
+func allOrdinary(b []byte) bool {
+	if len(b) < 8 {
+		return false
+	}
+	// Whatever is special sets the highest bit of its octet, and, if that borrows, bits
+	// above, which does not matter then.
+	const each = 0x0101010101010101
+	special := func(x uint64) uint64 {
+		return x | (x - ' '*each) | ((x ^ '"'*each) - each) | ((x ^ '\\'*each) - each)
+	}
+	found := special(binary.LittleEndian.Uint64(b[len(b)-8:]))
+	for len(b) >= 8 {
+		found |= special(binary.LittleEndian.Uint64(b))
+		b = b[8:]
+	}
+	return found&(0x80*each) == 0
 }
 
 // String prints a string: quoted if it can be, else as a literal.

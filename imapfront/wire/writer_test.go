@@ -219,3 +219,32 @@ func TestWriterBuffers(t *testing.T) {
 		t.Errorf("%d octets sent, large buffer %d, %v", buf.Len(), len(w.out.large), err)
 	}
 }
+
+// What is looked at eight octets at a time is judged as octet by octet, wherever in a
+// string an octet stands and whatever is beside it.
+func TestAllOrdinary(t *testing.T) {
+	w := NewWriter(io.Discard)
+	for n := 8; n <= 25; n++ {
+		for _, around := range []byte{' ', '~', 'a', 0x7f} {
+			b := bytes.Repeat([]byte{around}, n)
+			if !allOrdinary(b) {
+				t.Fatalf("%q is not ordinary", b)
+			}
+			for at := range b {
+				for c := range 0x100 {
+					b[at] = byte(c)
+					if want := c >= ' ' && c < 0x80 && c != '"' && c != '\\'; allOrdinary(b) != want {
+						t.Fatalf("%q ordinary: %v", b, !want)
+					}
+					if ok, plain := w.quotable(b); allOrdinary(b) && !(ok && plain) {
+						t.Fatalf("%q: %v, %v", b, ok, plain)
+					}
+				}
+				b[at] = around
+			}
+		}
+	}
+	if allOrdinary([]byte("short")) {
+		t.Error("reads octets that are not there")
+	}
+}

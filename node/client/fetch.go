@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quorumail/quorumail/proto/framecodec"
 	"github.com/quorumail/quorumail/proto/imapnum"
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
 )
@@ -16,7 +17,8 @@ import (
 // last message that fn has had whole, and in a body after the last chunk: fn
 // sees each response once. An error of fn ends it and is returned.
 //
-// fn sees each message in a response of its own, which is fn's until it returns.
+// fn sees each message in a response of its own, which is fn's until it returns:
+// message and octets are then of the next one.
 // The first response that fn sees has the mailbox's keyword table, and so has
 // any later one that may need a longer one.
 func (s *Session) Fetch(ctx context.Context, req *pb.FetchRequest, fn func(*pb.FetchResponse) error) error {
@@ -98,7 +100,9 @@ func (f *fetch) run(ctx context.Context, uids imapnum.Set, rest bool) error {
 			skip := f.had
 			take = func(resp *pb.FetchResponse) error { return f.takeRest(resp, &skip) }
 		}
-		return receive(a, stream.Recv, func(resp *pb.FetchResponse) error {
+		received := &framecodec.Listing{}
+		recv := func() (*pb.FetchResponse, error) { return &received.Response, stream.RecvMsg(received) }
+		return receive(a, recv, func(resp *pb.FetchResponse) error {
 			if i := resp.GetAppliedIndex(); i != 0 {
 				f.s.raise(a.route.GetShard(), i)
 			}

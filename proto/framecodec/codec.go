@@ -5,9 +5,9 @@
 // into a buffer of the pool itself, straight from the store, and gRPC sends that
 // buffer. And the data of a response that is one large chunk is read from gRPC's
 // buffers into one of a pool, which the reader gives back with [Release] once it
-// has printed it; and a response of many messages is read without an allocation for
-// each. Everything else is marshalled as ever; on the wire nothing is
-// different.
+// has printed it; and the messages of a response of many are read into memory that
+// the next one is read into again: for both, a response is received into a [Listing].
+// Everything else is marshalled as ever; on the wire nothing is different.
 package framecodec
 
 import (
@@ -45,17 +45,21 @@ func (Codec) Marshal(v any) (mem.BufferSlice, error) {
 
 // Unmarshal implements encoding.CodecV2.
 func (Codec) Unmarshal(data mem.BufferSlice, v any) error {
-	if resp, ok := v.(*pb.FetchResponse); ok && data.Len() >= minChunk {
+	l, ok := v.(*Listing)
+	if !ok {
+		return protobuf.Unmarshal(data, v)
+	}
+	if data.Len() >= minChunk {
 		if chunk := parseChunk(data); chunk != nil {
-			resp.Reset()
-			resp.Chunk = chunk
+			l.Response.Reset()
+			l.Response.Chunk = chunk
 			return nil
 		}
-		if parseMessages(data, resp) {
+		if l.parse(data) {
 			return nil
 		}
 	}
-	return protobuf.Unmarshal(data, v)
+	return protobuf.Unmarshal(data, &l.Response)
 }
 
 // Field numbers.

@@ -2,6 +2,7 @@ package framecodec
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 
 	"google.golang.org/grpc/mem"
@@ -25,13 +26,15 @@ func pieces(b []byte, size int) (list mem.BufferSlice) {
 func checkUnmarshal(t *testing.T, octets []byte) {
 	want := &pb.FetchResponse{}
 	bad := proto.Unmarshal(octets, want) != nil
+	received := &Listing{}
 	for _, size := range []int{1, 7, 16 << 10, len(octets) + 1} {
 		if len(octets) > 1<<14 && size < 1<<10 {
 			continue // it would only take long
 		}
 		// What was in it before is gone.
-		got := &pb.FetchResponse{AppliedIndex: 1, Keywords: []string{"$a"}}
-		err := Codec{}.Unmarshal(pieces(octets, size), got)
+		received.Response.AppliedIndex, received.Response.Keywords = 1, []string{"$a"}
+		err := Codec{}.Unmarshal(pieces(octets, size), received)
+		got := &received.Response
 		if (err != nil) != bad {
 			t.Fatalf("in pieces of %d: %v, protobuf refuses: %v", size, err, bad)
 		}
@@ -106,13 +109,37 @@ func listings() (list [][]byte) {
 func TestListingAllocatesLittle(t *testing.T) {
 	first := append([]byte{8, 5, 18, 1, 'k'}, listings()[0]...)
 	data := pieces(first, 1<<20)
-	resp := &pb.FetchResponse{}
-	if n := testing.AllocsPerRun(10, func() {
-		if err := (Codec{}).Unmarshal(data, resp); err != nil || len(resp.GetMessages()) != 100 || resp.GetAppliedIndex() != 5 {
-			t.Fatal(len(resp.GetMessages()), err)
+	received := func(l *Listing) {
+		if err := (Codec{}).Unmarshal(data, l); err != nil || len(l.Response.GetMessages()) != 100 || l.Response.GetAppliedIndex() != 5 {
+			t.Fatal(len(l.Response.GetMessages()), err)
 		}
-	}); n > 10 {
+	}
+	if n := testing.AllocsPerRun(10, func() { received(&Listing{}) }); n > 10 {
 		t.Errorf("%v allocations for 100 messages", n)
+	}
+	l := &Listing{}
+	received(l)
+	if n := testing.AllocsPerRun(10, func() { received(l) }); n > 3 {
+		t.Errorf("%v allocations for 100 messages into what had 100 before", n)
+	}
+}
+
+// A Listing has nothing of the response before, whatever that was.
+func TestListingIsReceivedIntoAgain(t *testing.T) {
+	l := &Listing{}
+	list := responses()
+	for range 2 {
+		for _, octets := range list {
+			want := &pb.FetchResponse{}
+			if proto.Unmarshal(octets, want) != nil {
+				_ = Codec{}.Unmarshal(pieces(octets, 1<<20), l) // it leaves what it likes
+				continue
+			}
+			if err := (Codec{}).Unmarshal(pieces(octets, 1<<20), l); err != nil || !proto.Equal(&l.Response, want) {
+				t.Fatalf("got %v, %v, want %v", &l.Response, err, want)
+			}
+		}
+		slices.Reverse(list)
 	}
 }
 

@@ -1,6 +1,7 @@
 package framecodec
 
 import (
+	"slices"
 	"unicode/utf8"
 
 	"google.golang.org/grpc/mem"
@@ -22,24 +23,49 @@ const (
 	stateUID, stateModSeq, stateFlags, stateKeywords = 1, 2, 3, 4
 )
 
-// parseMessages reads a FetchResponse with messages, as a listing has them by the
-// hundred, and nothing else but the index and the keywords that the first of a
-// listing begins with: into two arrays, and with stored emails that are octets of one
-// copy. A message that has other fields than those above is left to protobuf. False
-// if the response is another, or none: then resp is as it was.
-func parseMessages(data mem.BufferSlice, resp *pb.FetchResponse) bool {
+// Listing is where a FetchResponse is received, and the next one after it: what the
+// one before had in it is overwritten then. It is not safe for concurrent use.
+type Listing struct {
+	// Response is the last that was received. Of its Messages those that are octets of
+	// nothing but a mailbox and a stored email, and their octets, are the Listing's.
+	Response pb.FetchResponse
+
+	octets   []byte
+	messages []pb.FetchedMessage
+	states   []pb.MessageState
+	list     []*pb.FetchedMessage
+}
+
+// arrays makes room for a response.
+func (l *Listing) arrays(count int) {
+	if cap(l.messages) < count {
+		l.messages, l.states = make([]pb.FetchedMessage, count), make([]pb.MessageState, count)
+		l.list = make([]*pb.FetchedMessage, 0, count)
+		return
+	}
+	l.messages, l.states, l.list = l.messages[:count], l.states[:count], l.list[:0]
+	clear(l.messages)
+	clear(l.states)
+}
+
+// parse reads a FetchResponse with messages, as a listing has them by the hundred,
+// and nothing else but the index and the keywords that the first of a listing begins
+// with: into two arrays, and with stored emails that are octets of one copy. A message
+// that has other fields than those above is left to protobuf. False if the response is
+// another, or none.
+func (l *Listing) parse(data mem.BufferSlice) bool {
 	switch num, _, n := protowire.ConsumeTag(data[0].ReadOnlyData()); {
 	case n < 0:
 		return false
 	case num != responseIndex && num != responseKeywords && num != responseMessages:
 		return false // before it is copied
 	}
-	b := make([]byte, data.Len())
-	copyFrom(b, data, 0)
+	l.octets = slices.Grow(l.octets[:0], data.Len())[:data.Len()]
+	copyFrom(l.octets, data, 0)
 	var index uint64
 	var keywords []string
 	count := 0
-	plain := eachField(b, func(num protowire.Number, v uint64, octets []byte) bool {
+	plain := eachField(l.octets, func(num protowire.Number, v uint64, octets []byte) bool {
 		switch {
 		case num == responseIndex && octets == nil:
 			index = v
@@ -55,20 +81,27 @@ func parseMessages(data mem.BufferSlice, resp *pb.FetchResponse) bool {
 	if !plain || count == 0 {
 		return false
 	}
-	messages, states, list := make([]pb.FetchedMessage, count), make([]pb.MessageState, count), make([]*pb.FetchedMessage, 0, count)
-	plain = eachField(b, func(num protowire.Number, _ uint64, octets []byte) bool {
+	l.arrays(count)
+	plain = eachField(l.octets, func(num protowire.Number, _ uint64, octets []byte) bool {
 		if num != responseMessages {
 			return true
 		}
-		i := len(list)
-		list = append(list, &messages[i])
-		return parseMessage(octets, list[i], &states[i]) || proto.Unmarshal(octets, list[i]) == nil
+		i := len(l.list)
+		m := &l.messages[i]
+		if !parseMessage(octets, m, &l.states[i]) {
+			m = &pb.FetchedMessage{}
+			if proto.Unmarshal(octets, m) != nil {
+				return false
+			}
+		}
+		l.list = append(l.list, m)
+		return true
 	})
 	if !plain {
 		return false
 	}
-	resp.Reset()
-	resp.AppliedIndex, resp.Keywords, resp.Messages = index, keywords, list
+	l.Response.Reset()
+	l.Response.AppliedIndex, l.Response.Keywords, l.Response.Messages = index, keywords, l.list
 	return true
 }
 
