@@ -232,13 +232,6 @@ func (s *Server) start(c net.Conn) {
 	})
 }
 
-// Conns returns how many clients are connected.
-func (s *Server) Conns() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.mu.conns)
-}
-
 // Shutdown stops listening and says BYE to each client when its command is done.
 // It returns when all have gone, or closes those left when ctx ends.
 func (s *Server) Shutdown(ctx context.Context) error {

@@ -56,10 +56,6 @@ func (v *View) Close() error { return v.snap.Close() }
 // Applied returns index and term of the last command in the view.
 func (v *View) Applied() (index, term uint64) { return v.applied.index, v.applied.term }
 
-// Time returns the highest time of an entry in the view, in nanoseconds since
-// 1970.
-func (v *View) Time() int64 { return v.applied.time }
-
 // Account is one account in a [View].
 type Account struct {
 	v     *View

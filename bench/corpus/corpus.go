@@ -16,7 +16,6 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
-	"sync/atomic"
 	"time"
 )
 
@@ -38,16 +37,12 @@ type Corpus struct {
 	Period int
 
 	seed uint64
-	next atomic.Int64
 }
 
 // New returns the corpus of a seed.
 func New(seed uint64) *Corpus {
 	return &Corpus{MaxSize: DefaultMaxSize, Period: 167 * block, seed: seed}
 }
-
-// Next returns message 0, then 1, and so on.
-func (c *Corpus) Next() []byte { return c.Message(int(c.next.Add(1) - 1)) }
 
 // Message returns message i, from 0.
 func (c *Corpus) Message(i int) []byte {

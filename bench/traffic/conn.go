@@ -14,15 +14,14 @@ import (
 
 // Conn is an IMAP connection. See the package comment for its concurrency.
 type Conn struct {
-	ctx      context.Context // the connection's life
-	unwatch  func() bool     // stops the closing at the end of ctx
-	nc       net.Conn
-	r        *bufio.Reader
-	w        *bufio.Writer
-	timeout  time.Duration
-	greeting Status
-	caps     map[string]bool // in upper case
-	observe  func(line []byte)
+	ctx     context.Context // the connection's life
+	unwatch func() bool     // stops the closing at the end of ctx
+	nc      net.Conn
+	r       *bufio.Reader
+	w       *bufio.Writer
+	timeout time.Duration
+	caps    map[string]bool // in upper case
+	observe func(line []byte)
 
 	tags    uint64
 	waiting []*Pending // sent and not answered, oldest first
@@ -65,10 +64,6 @@ type Pending struct {
 
 // Has reports whether the server has advertised a capability; name in any case.
 func (c *Conn) Has(name string) bool { return c.caps[strings.ToUpper(name)] }
-
-// SetTimeout sets the deadline of the commands that follow, in time from the
-// moment they are waited for.
-func (c *Conn) SetTimeout(d time.Duration) { c.timeout = d }
 
 // Observe calls fn with each untagged response that is read, before the
 // handler of the command. The line is as in [Handler]. Nil stops it.

@@ -115,31 +115,6 @@ func (c *Conn) readGreeting() error {
 	case s.Word == "BYE":
 		return c.fail(fmt.Errorf("%w: %s", ErrBye, s.Text))
 	}
-	c.greeting = s
 	c.noteCode(s)
-	return nil
-}
-
-// Greeting is the server's first status response.
-func (c *Conn) Greeting() Status { return c.greeting }
-
-// StartTLS secures a connection that began in the clear (RFC 9051, 6.2.1).
-func (c *Conn) StartTLS(cfg *tls.Config) error {
-	if _, err := c.OK("STARTTLS"); err != nil {
-		return err
-	}
-	if n := c.r.Buffered(); n > 0 {
-		return c.fail(fmt.Errorf("imap: STARTTLS: %d octets in the clear after its answer (RFC 9051, 11.1)", n))
-	}
-	tc := tls.Client(c.nc, clientTLS(cfg, c.nc.RemoteAddr().String()))
-	ctx, cancel := context.WithTimeout(c.ctx, c.timeout)
-	defer cancel()
-	if err := tc.HandshakeContext(ctx); err != nil {
-		return c.fail(fmt.Errorf("imap: STARTTLS: %w", err))
-	}
-	c.nc = tc
-	c.r.Reset(tc)
-	c.w.Reset(tc)
-	clear(c.caps) // what was said in the clear is not to be trusted
 	return nil
 }

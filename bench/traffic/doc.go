@@ -35,5 +35,5 @@
 // A Conn belongs to one goroutine at a time and starts none: responses are read
 // while a command is waited for. The context of Dial is the connection's life;
 // when it ends, the connection is closed and calls that wait return. Close may
-// be called from any goroutine. Each command has the deadline of SetTimeout.
+// be called from any goroutine. Each command has the deadline of its Dialer.
 package traffic

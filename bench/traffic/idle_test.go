@@ -1,7 +1,6 @@
 package traffic_test
 
 import (
-	"context"
 	"errors"
 	"testing"
 	"time"
@@ -9,11 +8,22 @@ import (
 	"github.com/quorumail/quorumail/bench/traffic"
 )
 
+// idle idles until fn returns an error, and says DONE unless the server has ended it.
+func idle(c *traffic.Conn, fn func(line []byte) error) error {
+	p, err := c.StartIdle()
+	if err != nil {
+		return err
+	}
+	err = c.AwaitIdle(p, time.Time{}, fn)
+	_, end := c.EndIdle(p)
+	return errors.Join(err, end)
+}
+
 func TestIdle_RFC9051_6_3_13(t *testing.T) {
 	c := connect(t, "C: T1 IDLE", "S: + idling", "S: * 1 EXISTS", "S: * 2 EXISTS",
 		"C: DONE", "S: T1 OK done", "C: T2 NOOP", "S: T2 OK done")
 	var got []string
-	err := c.Idle(t.Context(), func(line []byte) error {
+	err := idle(c, func(line []byte) error {
 		if got = append(got, string(line)); len(got) == 2 {
 			return traffic.ErrStop
 		}
@@ -27,22 +37,10 @@ func TestIdle_RFC9051_6_3_13(t *testing.T) {
 	}
 }
 
-func TestIdle_EndsWithItsContext(t *testing.T) {
-	c := connect(t, "C: T1 IDLE", "S: + idling", "S: * 1 EXISTS",
-		"C: DONE", "S: * 2 EXISTS", "S: T1 OK done", "C: T2 NOOP", "S: T2 OK done")
-	ctx, cancel := context.WithCancel(t.Context())
-	if err := c.Idle(ctx, func([]byte) error { cancel(); return nil }); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.OK("NOOP"); err != nil || c.Exists() != 2 {
-		t.Errorf("%v, exists %d", err, c.Exists())
-	}
-}
-
 func TestIdle_Refused(t *testing.T) {
 	c := connect(t, "C: T1 IDLE", "S: T1 BAD not now", "C: T2 NOOP", "S: T2 OK done")
 	var refused *traffic.StatusError
-	if err := c.Idle(t.Context(), nil); !errors.As(err, &refused) {
+	if err := idle(c, nil); !errors.As(err, &refused) {
 		t.Errorf("got %v", err)
 	}
 	if _, err := c.OK("NOOP"); err != nil {
@@ -53,7 +51,7 @@ func TestIdle_Refused(t *testing.T) {
 func TestIdle_ServerEndsIt(t *testing.T) {
 	c := connect(t, "C: T1 IDLE", "S: + idling", "S: T1 NO enough")
 	var ended *traffic.StatusError
-	if err := c.Idle(t.Context(), nil); !errors.As(err, &ended) || ended.Status.Text != "enough" {
+	if err := idle(c, nil); !errors.As(err, &ended) || ended.Status.Text != "enough" {
 		t.Errorf("got %v", err)
 	}
 }

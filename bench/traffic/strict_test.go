@@ -155,6 +155,6 @@ func FuzzServer(f *testing.F) {
 			t.Errorf("%v has not ended the connection", err)
 		}
 		c.Append("x", nil, time.Time{}, 1, strings.NewReader("a"))
-		c.Idle(t.Context(), func([]byte) error { return nil })
+		idle(c, func([]byte) error { return nil })
 	})
 }

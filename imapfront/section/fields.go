@@ -25,7 +25,6 @@ type FieldFilter struct {
 	name  []byte // of the field, as far as it has come
 	crs   int    // CRs that have come and may be a line's end
 	out   []byte
-	n     uint64
 	err   error
 }
 
@@ -95,13 +94,9 @@ func (f *FieldFilter) Close() error {
 	return f.flush()
 }
 
-// Written returns how many octets have been passed on.
-func (f *FieldFilter) Written() uint64 { return f.n }
-
 func (f *FieldFilter) flush() error {
 	if f.err == nil && len(f.out) > 0 {
 		_, f.err = f.dst.Write(f.out)
-		f.n += uint64(len(f.out))
 	}
 	f.out = f.out[:0]
 	return f.err

@@ -97,8 +97,8 @@ func FuzzHeaderFields(f *testing.F) {
 			}
 			rest = rest[n:]
 		}
-		if err := filter.Close(); err != nil || !bytes.Equal(out.Bytes(), want) || filter.Written() != uint64(out.Len()) {
-			t.Fatalf("%q: %q, want %q; %d octets, %v", header, out.Bytes(), want, filter.Written(), err)
+		if err := filter.Close(); err != nil || !bytes.Equal(out.Bytes(), want) {
+			t.Fatalf("%q: %q, want %q, %v", header, out.Bytes(), want, err)
 		}
 		// What has been picked is picked whole again.
 		if again := Fields(want, names, not); !bytes.Equal(again, want) {

@@ -144,12 +144,6 @@ func (v *View) Take(changed []*pb.MessageState, vanished imapnum.Set, modSeq ima
 	v.taken = max(v.taken, modSeq)
 }
 
-// Pending reports whether there is anything to tell; expunges count only if
-// they may be told.
-func (v *View) Pending(expunges bool) bool {
-	return v.withheld || !v.fresh.Empty() || len(v.flags) > 0 || expunges && !v.gone.Empty()
-}
-
 // PendingFlags returns the messages whose flags are to be told.
 func (v *View) PendingFlags() imapnum.Set {
 	if len(v.flags) == 0 {
@@ -178,15 +172,9 @@ func (v *View) Keep(s *pb.MessageState) {
 // Kept returns what Keep has noted of a message, nil if nothing.
 func (v *View) Kept(uid imapnum.UID) *pb.MessageState { return v.kept[uid] }
 
-// TellExpunges removes the expunged messages from the view and returns their
-// UIDs, and their sequence numbers as EXPUNGE tells them: each in the numbering
-// that the ones before it have left.
-func (v *View) TellExpunges() (uids imapnum.Set, seqs []imapnum.SeqNum) {
-	return v.TellExpungesOf(v.gone)
-}
-
-// TellExpungesOf does so for some of the messages; those of them that are not
-// expunged are passed over.
+// TellExpungesOf removes some of the messages, those that are expunged, from the view
+// and returns their UIDs, and their sequence numbers as EXPUNGE tells them: each in the
+// numbering that the ones before it have left.
 func (v *View) TellExpungesOf(some imapnum.Set) (uids imapnum.Set, seqs []imapnum.SeqNum) {
 	uids = v.gone.Intersect(some)
 	if uids.Empty() {
@@ -258,9 +246,6 @@ func (v *View) Withhold() {
 
 // WithheldOne notes that flags which Drop has returned are not told either.
 func (v *View) WithheldOne() { v.withheld = true }
-
-// Withheld reports whether flags have been left out.
-func (v *View) Withheld() bool { return v.withheld }
 
 // Recall goes back to Told, if flags have been left out, to take in again what
 // has changed since.

@@ -177,3 +177,17 @@ func gone[C any](log []C, is func(C) (bool, imapnum.UID)) imapnum.Set {
 	}
 	return imapnum.SetOf(uids...)
 }
+
+// Pending reports whether there is anything to tell; expunges count only if
+// they may be told.
+func (v *View) Pending(expunges bool) bool {
+	return v.withheld || !v.fresh.Empty() || len(v.flags) > 0 || expunges && !v.gone.Empty()
+}
+
+// TellExpunges removes all expunged messages.
+func (v *View) TellExpunges() (uids imapnum.Set, seqs []imapnum.SeqNum) {
+	return v.TellExpungesOf(v.gone)
+}
+
+// Withheld reports whether flags have been left out.
+func (v *View) Withheld() bool { return v.withheld }

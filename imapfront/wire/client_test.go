@@ -57,23 +57,19 @@ func TestFetchWithGoIMAPClient(t *testing.T) {
 		if !ok {
 			return
 		}
-		f := w.Fetch(2)
-		f.UID(7)
-		f.Flags([]string{`\Seen`, "$Junk"})
-		f.ModSeq(99)
-		f.InternalDate(date)
-		f.Size(1234)
-		f.Envelope(&pb.Envelope{Subject: []byte("grüße \"x\""), From: []*pb.Address{{Name: []byte("A"), Mailbox: []byte("a"), Host: []byte("b")}}, MessageId: []byte("<1@x>")})
-		f.BodyStructure(&pb.BodyPart{Type: "MULTIPART", Subtype: "MIXED", Params: []*pb.Param{{Name: []byte("BOUNDARY"), Value: []byte("x")}}, Parts: []*pb.BodyPart{
+		w.Raw("* 2 FETCH (UID 7 FLAGS ").Flags([]string{`\Seen`, "$Junk"}).Raw(" MODSEQ (99) INTERNALDATE ").DateTime(date)
+		w.Raw(" RFC822.SIZE 1234 ENVELOPE ")
+		w.Envelope(&pb.Envelope{Subject: []byte("grüße \"x\""), From: []*pb.Address{{Name: []byte("A"), Mailbox: []byte("a"), Host: []byte("b")}}, MessageId: []byte("<1@x>")})
+		w.Raw(" BODYSTRUCTURE ").BodyStructure(&pb.BodyPart{Type: "MULTIPART", Subtype: "MIXED", Params: []*pb.Param{{Name: []byte("BOUNDARY"), Value: []byte("x")}}, Parts: []*pb.BodyPart{
 			{Type: "TEXT", Subtype: "PLAIN", Encoding: "8BIT", Size: 3, Lines: 1},
 			{Type: "MESSAGE", Subtype: "RFC822", Encoding: "7BIT", Size: 9, Envelope: &pb.Envelope{}, Parts: []*pb.BodyPart{{Type: "TEXT", Subtype: "HTML", Encoding: "7BIT"}}},
-		}})
+		}}, true)
 		for _, item := range fetch.Items {
 			if item.Name == "SECTION" {
-				f.SectionBytes(item.Section, []byte("octets\r\n"))
+				w.Raw(" ").SectionLabel(item.Section).Raw(" ").Literal(8, strings.NewReader("octets\r\n"), false)
 			}
 		}
-		_ = f.End() // the client finds out
+		w.Raw(")").CRLF()
 	})
 	section := &imap.FetchItemBodySection{Specifier: imap.PartSpecifierHeader, HeaderFields: []string{"From", "X Y"}, Part: []int{1, 2}, Peek: true,
 		Partial: &imap.SectionPartial{Offset: 3, Size: 8}}
@@ -111,9 +107,9 @@ func TestListStatusSearchWithGoIMAPClient(t *testing.T) {
 		case wire.List:
 			w.List(wire.ListEntry{Name: "INBOX", Attrs: []string{`\HasChildren`}, ChildInfo: []string{"SUBSCRIBED"}})
 			w.List(wire.ListEntry{Name: "Entwürfe & mehr", OldName: "x y"})
-			w.MailboxStatus("INBOX", []wire.StatusValue{{Item: "MESSAGES", Number: 3}})
+			w.Raw("* STATUS ").Mailbox("INBOX").Raw(" (MESSAGES 3)").CRLF()
 		case wire.Status:
-			w.MailboxStatus(cmd.Mailbox, []wire.StatusValue{{Item: "UIDNEXT", Number: 5}, {Item: "HIGHESTMODSEQ", Number: 77}})
+			w.Raw("* STATUS ").Mailbox(cmd.Mailbox).Raw(" (UIDNEXT 5 HIGHESTMODSEQ 77)").CRLF()
 		case wire.Search:
 			w.ESearch(wire.ESearchResult{Tag: tag, UID: cmd.UID, Return: *cmd.Return, Found: imapnum.SetOf(3, 4, 5, 9).Ranges(), ModSeq: 8})
 		}

@@ -422,6 +422,3 @@ func (c *Cluster) Thaw() {
 	}
 	c.faults.Heal()
 }
-
-// Faults cuts and delays what nodes send to each other.
-func (c *Cluster) Faults() *transport.Faults { return c.faults }

@@ -126,7 +126,7 @@ func (mb *mailbox) Chunks(bodyID []byte, offset, length uint64, fn func(*pb.Body
 }
 
 func (mb *mailbox) search(key *pb.SearchKey) (search.Result, error) {
-	return search.Run(context.Background(), key, mb, now)
+	return search.Run(context.Background(), key, mb, now, search.Part{})
 }
 
 // now is when the searches of these tests run.

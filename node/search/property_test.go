@@ -310,7 +310,7 @@ func checkPart(t *rapid.T, mb *mailbox, key *pb.SearchKey, all search.Result) {
 	if all.HighestModSeq == 0 {
 		modSeq = 0 // not asked for
 	}
-	res, err := search.RunPart(context.Background(), key, mb, now, part)
+	res, err := search.Run(context.Background(), key, mb, now, part)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -335,7 +335,7 @@ func BenchmarkSearch(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(int64(size))
 			for b.Loop() {
-				if _, err := search.Run(b.Context(), key, mb, now); err != nil {
+				if _, err := search.Run(b.Context(), key, mb, now, search.Part{}); err != nil {
 					b.Fatal(err)
 				}
 			}

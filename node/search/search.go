@@ -49,13 +49,9 @@ var ErrKey = errors.New("malformed search key")
 
 // Run returns the messages that match key. now is what ages are relative to
 // (RFC 5032). It returns an error that wraps ErrKey, that of ctx, or one of mb.
-// To search a part of the mailbox, join the key with one of UIDs.
-func Run(ctx context.Context, key *pb.SearchKey, mb Mailbox, now time.Time) (Result, error) {
-	return RunPart(ctx, key, mb, now, Part{})
-}
-
-// RunPart does so for a part of the matches.
-func RunPart(ctx context.Context, key *pb.SearchKey, mb Mailbox, now time.Time, part Part) (Result, error) {
+// To search a part of the mailbox, join the key with one of UIDs. part is the one of
+// the matches of which PartModSeq is told.
+func Run(ctx context.Context, key *pb.SearchKey, mb Mailbox, now time.Time, part Part) (Result, error) {
 	q := &query{ctx: ctx, mb: mb, now: now}
 	root, err := q.compile(key, 0)
 	if err != nil {

@@ -194,7 +194,7 @@ func TestBadKeysAreRefused(t *testing.T) {
 func TestRunEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := search.Run(ctx, body("x"), some(t), now); !errors.Is(err, context.Canceled) {
+	if _, err := search.Run(ctx, body("x"), some(t), now, search.Part{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
 }
@@ -217,7 +217,7 @@ func TestPartEndsTheSearch_RFC9394_3_1(t *testing.T) {
 	}
 	for _, part := range []search.Part{{First: 1, Last: 10, Only: true}, {First: 1, Last: 10, FromEnd: true, Only: true}} {
 		mb.records = 0
-		res, err := search.RunPart(t.Context(), body("lunch"), mb, now, part)
+		res, err := search.Run(t.Context(), body("lunch"), mb, now, part)
 		want := imapnum.SetOfRange(1, 10)
 		if part.FromEnd {
 			want = imapnum.SetOfRange(1991, 2000)

@@ -66,7 +66,7 @@ func (s *storeServer) matches(ctx context.Context, req *pb.SearchRequest, part s
 	}
 	index, _ := v.Applied()
 	mb := searchable{m, a}
-	res, err := search.RunPart(ctx, key, mb, time.Now(), part)
+	res, err := search.Run(ctx, key, mb, time.Now(), part)
 	if err == nil {
 		err = fn(index, mb, res)
 	}

@@ -100,10 +100,6 @@ func (r Rights) MayAnnotate() bool {
 // Valid reports whether r has only bits that mean something.
 func (r Rights) Valid() bool { return r&^AllRights == 0 }
 
-// MaxIdentifier bounds an identifier of an access control list, in octets: an
-// account's name, with "-" before it.
-const MaxIdentifier = MaxAccountName + 1
-
 // ValidIdentifier reports whether a text is an identifier as it is stored: an
 // account's normalised name or "anyone", with "-" before it if the rights are
 // taken away.
