@@ -32,6 +32,10 @@ import (
 // paths of the files that fail, and which of the operations on them does.
 const failingNodeEnv = "NODE_TEST_FAILING"
 
+// enoughOperations is how many there are to choose from. Files of the state are written
+// by the clock, and a fast machine appends much between.
+const enoughOperations = 5
+
 // failingNode is a process: a node by itself on the real file system, one of whose
 // operations fails, and a client that appends. It prints what the client was told. What
 // ends it is what ends a node; if nothing does, it prints how many operations there
@@ -79,7 +83,7 @@ func failingNode(dir, match string, at int64) (err error) {
 		return err
 	}
 	armed.Store(true)
-	for i := 0; i < 60 || at > 0; i++ { // at some time it will fail
+	for i := 0; i < 60 || count.Load() < enoughOperations || at > 0; i++ { // at some time it will fail
 		text := fmt.Sprintf("%d %s", i, strings.Repeat("body ", 1000))
 		if _, err := s.Propose(ctx, appendEntry(message(text))); err != nil {
 			return err
@@ -118,7 +122,7 @@ func TestFailedWriteEndsTheProcess(t *testing.T) {
 			t.Fatalf("%s: without a failure: %v\n%s", match, err, stderr)
 		}
 		count, err := strconv.Atoi(strings.TrimPrefix(lines[len(lines)-1], "operations "))
-		if err != nil || count < 5 {
+		if err != nil || count < enoughOperations {
 			t.Fatalf("%s: %v: %v", match, lines, err)
 		}
 		for i := range points {
