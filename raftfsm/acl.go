@@ -223,7 +223,7 @@ func changeRights(mode pb.SetACLOp_Mode, old, rights imapnum.Rights) imapnum.Rig
 // namedMailbox opens the mailbox of a name that need not be in canonical form;
 // nil if there is none.
 func (tx *tx) namedMailbox(a *account, name string) (*mailbox, error) {
-	canon, ok := canonName(name)
+	canon, ok := imapnum.MailboxName(name)
 	if !ok {
 		return nil, nil
 	}

@@ -89,7 +89,7 @@ func (tx *tx) append(a *account, op *pb.AppendOp, gone ...message) (*pb.Result, 
 
 // checkAppend returns the mailbox if all messages can go into it.
 func (tx *tx) checkAppend(a *account, op *pb.AppendOp, gone []message) (*mailbox, *pb.Result, error) {
-	name, ok := canonName(op.GetMailbox())
+	name, ok := imapnum.MailboxName(op.GetMailbox())
 	if !ok {
 		return nil, noMailbox(), nil
 	}

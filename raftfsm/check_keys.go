@@ -209,7 +209,7 @@ func (c *checker) remembered() error {
 	start, end := space.Kind(keys.Subscribed)
 	return scanKeys(snap, start, end, func(key []byte) (bool, error) {
 		name := string(space.Rest(key))
-		if canon, ok := canonName(name); !ok || canon != name {
+		if canon, ok := imapnum.MailboxName(name); !ok || canon != name {
 			return false, fmt.Errorf("%w: subscription to %q", ErrInvariant, name)
 		}
 		return true, nil

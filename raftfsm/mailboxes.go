@@ -38,7 +38,7 @@ func (tx *tx) name(a *account, m *mailbox) error {
 }
 
 func (tx *tx) createMailbox(a *account, op *pb.CreateMailboxOp) (*pb.Result, error) {
-	name, ok := canonName(op.GetName())
+	name, ok := imapnum.MailboxName(op.GetName())
 	if a.actor != "" && (!ok || op.GetSpecialUse() != "") {
 		// Special uses are the owner's to give; and of what is wrong with a name
 		// nothing is told that would not be told of an account that does not exist.
@@ -131,7 +131,7 @@ func (tx *tx) useTaken(a *account, use string) (bool, error) {
 // CollectOp to remove in bounded steps: a mailbox can be larger than an entry
 // should make work.
 func (tx *tx) deleteMailbox(a *account, op *pb.DeleteMailboxOp) (*pb.Result, error) {
-	name, ok := canonName(op.GetName())
+	name, ok := imapnum.MailboxName(op.GetName())
 	if !ok {
 		return noMailbox(), nil
 	}
@@ -173,11 +173,11 @@ func (tx *tx) deleteMailbox(a *account, op *pb.DeleteMailboxOp) (*pb.Result, err
 }
 
 func (tx *tx) renameMailbox(a *account, op *pb.RenameMailboxOp) (*pb.Result, error) {
-	from, ok := canonName(op.GetFrom())
+	from, ok := imapnum.MailboxName(op.GetFrom())
 	if !ok {
 		return noMailbox(), nil
 	}
-	to, ok := canonName(op.GetTo())
+	to, ok := imapnum.MailboxName(op.GetTo())
 	if a.actor != "" {
 		m, err := tx.mailboxByName(a, from)
 		if err != nil {
@@ -272,7 +272,7 @@ func (tx *tx) family(a *account, from, to string) ([]*mailbox, *pb.Result, error
 	var family []*mailbox
 	for _, name := range names {
 		target := to + name[len(from):]
-		if canon, ok := canonName(target); !ok || canon != target {
+		if canon, ok := imapnum.MailboxName(target); !ok || canon != target {
 			return nil, refuse(pb.Code_CODE_INVALID_NAME, "an inferior mailbox's new name would be too long"), nil
 		}
 		old, err := tx.mailboxByName(a, target)
@@ -334,7 +334,7 @@ func (tx *tx) renameInbox(a *account, inbox *mailbox, to string, seed uint32) (*
 }
 
 func (tx *tx) subscribe(a *account, op *pb.SubscribeOp) (*pb.Result, error) {
-	name, ok := canonName(op.GetName())
+	name, ok := imapnum.MailboxName(op.GetName())
 	if !ok {
 		return refuse(pb.Code_CODE_INVALID_NAME, "not a mailbox name"), nil
 	}

@@ -75,23 +75,3 @@ func TestRenameLevel_RFC9051_6_3_6(t *testing.T) {
 	}
 	m.check(alice)
 }
-
-func TestCanonName_RFC9051_5_1(t *testing.T) {
-	deep := "a"
-	for range maxMailboxDepth {
-		deep += "/a"
-	}
-	for name, want := range map[string]string{
-		"inbox": "INBOX", "iNbOx/Foo": "INBOX/Foo", "inboxes": "inboxes", "a/inbox": "a/inbox", "a b%*&": "a b%*&",
-		"a\u0308": "ä", "": "", "/": "", "a/": "", "/a": "", "a//b": "", "a\x00": "", "a\nb": "", "a\u0085": "",
-		"a\u2028": "", "a\u2029": "", "a\x7f": "", "\xff": "", deep: "", deep[2:]: deep[2:],
-	} {
-		got, ok := canonName(name)
-		if got != want || ok != (want != "") {
-			t.Errorf("%q: %q, %v; want %q", name, got, ok, want)
-		}
-	}
-	if _, ok := canonName(string(make([]byte, maxMailboxName+1))); ok {
-		t.Error("a name that is too long")
-	}
-}

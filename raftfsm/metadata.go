@@ -207,7 +207,7 @@ func (tx *tx) metadataChanges(a *account, actor string, op *pb.SetMetadataOp) ([
 		return nil, refuse(pb.Code_CODE_INVALID, "not an account name"), nil
 	}
 	if op.GetMailbox() != "" {
-		name, ok := canonName(op.GetMailbox())
+		name, ok := imapnum.MailboxName(op.GetMailbox())
 		if !ok {
 			return nil, refuse(pb.Code_CODE_NO_MAILBOX, "no such mailbox"), nil
 		}

@@ -2,10 +2,6 @@ package raftfsm
 
 import (
 	"strings"
-	"unicode"
-	"unicode/utf8"
-
-	"golang.org/x/text/unicode/norm"
 
 	"github.com/quorumail/quorumail/proto/imapnum"
 )
@@ -20,8 +16,6 @@ const Separator = "/"
 // people use, and keep records and listings of a size that one response can
 // carry.
 const (
-	maxMailboxName    = 1000 // octets
-	maxMailboxDepth   = 50
 	maxMailboxes      = 10_000
 	maxSubscriptions  = 10_000
 	maxKeywords       = imapnum.MaxKeywords
@@ -35,37 +29,6 @@ const (
 	maxMetadata       = 10_000  // of an account with all its mailboxes
 	maxMetadataOctets = 8 << 20 // of all their names and values
 )
-
-// canonName returns the one form of a mailbox name: NFC, INBOX in upper case as
-// the whole name or its first component. It reports false for what cannot be a
-// name: empty components, controls, invalid UTF-8, too long or too deep.
-func canonName(name string) (string, bool) {
-	if !utf8.ValidString(name) || len(name) > maxMailboxName {
-		return "", false
-	}
-	name = norm.NFC.String(name)
-	if name == "" || len(name) > maxMailboxName {
-		return "", false
-	}
-	parts := strings.Split(name, Separator)
-	if len(parts) > maxMailboxDepth {
-		return "", false
-	}
-	for _, p := range parts {
-		if p == "" {
-			return "", false
-		}
-	}
-	for _, r := range name {
-		if unicode.IsControl(r) || r == utf8.RuneError || r == '\u2028' || r == '\u2029' {
-			return "", false
-		}
-	}
-	if strings.EqualFold(parts[0], Inbox) {
-		name = Inbox + name[len(parts[0]):]
-	}
-	return name, true
-}
 
 // specialUses are the attributes that a mailbox may be given (RFC 6154, 2; RFC
 // 8457): not \All and \Flagged, which say that a mailbox presents messages of

@@ -186,7 +186,7 @@ func (a *Account) Mailboxes() (boxes []*pb.MailboxInfo, subscriptions []string, 
 // MailboxByName returns a mailbox; the name need not be in canonical form. It
 // returns ErrNoMailbox if there is none.
 func (a *Account) MailboxByName(name string) (*Mailbox, error) {
-	canon, ok := canonName(name)
+	canon, ok := imapnum.MailboxName(name)
 	if !ok {
 		return nil, ErrNoMailbox
 	}

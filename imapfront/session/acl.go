@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"errors"
 	"strings"
 
 	"github.com/xdg-go/stringprep"
@@ -211,13 +210,4 @@ func (b *mailbox) permanentFlags() []string {
 		}
 	}
 	return flags
-}
-
-// intoFailed answers a command whose messages cannot go into a mailbox, which is
-// found out before they are sent.
-func (c *Conn) intoFailed(what string, err error) error {
-	if errors.Is(err, client.ErrNoMailbox) {
-		return c.refusedInto(&pb.Result{Code: pb.Code_CODE_NO_MAILBOX})
-	}
-	return c.fail(what, err)
 }

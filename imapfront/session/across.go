@@ -32,7 +32,7 @@ func (c *Conn) copyAcross(ctx context.Context, cmd wire.Copy, set imapnum.Set, d
 	}
 	tellsUIDs, err := c.mayInsert(ctx, dst)
 	if err != nil {
-		return c.intoFailed("COPY", err)
+		return c.intoFailed(ctx, dst, "COPY", err)
 	}
 	a := &across{c: c, dst: dst}
 	if err := a.run(ctx, set); err != nil {
@@ -40,7 +40,7 @@ func (c *Conn) copyAcross(ctx context.Context, cmd wire.Copy, set imapnum.Set, d
 		var refusal *refusedError
 		switch {
 		case errors.As(err, &refusal):
-			return c.refusedInto(refusal.res)
+			return c.refusedInto(ctx, dst, refusal.res)
 		case errors.Is(err, client.ErrNoMailbox), errors.Is(err, client.ErrNoPermission):
 			return c.boxFailed("COPY", err)
 		}

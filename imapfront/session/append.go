@@ -31,7 +31,7 @@ func (c *Conn) append(ctx context.Context, cmd wire.Append) error {
 	at := c.at(cmd.Mailbox)
 	tellsUIDs, err := c.mayReceive(ctx, at, cmd.First)
 	if err != nil {
-		return c.beforeLiteral(c.intoFailed("APPEND", err))
+		return c.beforeLiteral(c.intoFailed(ctx, at, "APPEND", err))
 	}
 	msgs, err := c.receiveAll(ctx, at.store, cmd.First, maxMessages)
 	if msgs == nil {
@@ -43,7 +43,7 @@ func (c *Conn) append(ctx context.Context, cmd wire.Append) error {
 		return c.fail("APPEND", err)
 	}
 	if res.GetCode() != pb.Code_CODE_OK {
-		return c.refusedInto(res)
+		return c.refusedInto(ctx, at, res)
 	}
 	switch {
 	case c.selects(at, res.GetMailboxId()):

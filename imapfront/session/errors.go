@@ -65,12 +65,3 @@ func refusalText(res *pb.Result) string {
 	}
 	return res.GetDetail()
 }
-
-// refusedInto does so for a command with a destination, whose absence a client
-// can mend (RFC 9051, 7.1, TRYCREATE).
-func (c *Conn) refusedInto(res *pb.Result) error {
-	if res.GetCode() == pb.Code_CODE_NO_MAILBOX {
-		return c.no("TRYCREATE", refusalText(res))
-	}
-	return c.refused(res)
-}

@@ -68,7 +68,7 @@ func (c *Conn) copy(ctx context.Context, cmd wire.Copy) error {
 	tellsUIDs := true
 	if at.owner != "" {
 		if tellsUIDs, err = c.mayInsert(ctx, at); err != nil {
-			return c.intoFailed("COPY", err)
+			return c.intoFailed(ctx, at, "COPY", err)
 		}
 	}
 	res, err := c.box.store.Propose(ctx, &pb.Entry{Op: &pb.Entry_Copy{Copy: &pb.CopyOp{
@@ -78,7 +78,7 @@ func (c *Conn) copy(ctx context.Context, cmd wire.Copy) error {
 		return c.boxFailed("COPY", err)
 	}
 	if res.GetCode() != pb.Code_CODE_OK {
-		return c.refusedInto(res)
+		return c.refusedInto(ctx, at, res)
 	}
 	code := ""
 	if from := unpacked(res.GetSourceUids()); !from.Empty() && tellsUIDs {

@@ -41,7 +41,7 @@ func (c *Conn) replace(ctx context.Context, cmd wire.Replace) error {
 	}
 	tellsUIDs, err := c.mayReceive(ctx, at, cmd.Message)
 	if err != nil {
-		return c.beforeLiteral(c.intoFailed("REPLACE", err))
+		return c.beforeLiteral(c.intoFailed(ctx, at, "REPLACE", err))
 	}
 	msgs, err := c.receiveAll(ctx, at.store, cmd.Message, 1)
 	if msgs == nil {
@@ -51,12 +51,12 @@ func (c *Conn) replace(ctx context.Context, cmd wire.Replace) error {
 	if across {
 		return c.replaceAcross(ctx, uids.Min(), at, op, tellsUIDs)
 	}
-	return c.replaceOne(ctx, uids.Min(), op, tellsUIDs)
+	return c.replaceOne(ctx, uids.Min(), at, op, tellsUIDs)
 }
 
 // replaceOne puts a message in another's place and answers. The client learns
 // where the new message is before the old one goes (RFC 8508, 4.3).
-func (c *Conn) replaceOne(ctx context.Context, uid imapnum.UID, op *pb.AppendOp, tellsUIDs bool) error {
+func (c *Conn) replaceOne(ctx context.Context, uid imapnum.UID, at place, op *pb.AppendOp, tellsUIDs bool) error {
 	res, err := c.box.store.Propose(ctx, &pb.Entry{Op: &pb.Entry_Replace{Replace: &pb.ReplaceOp{
 		Append: op, MailboxId: c.box.id, Uid: uint32(uid),
 	}}})
@@ -64,7 +64,7 @@ func (c *Conn) replaceOne(ctx context.Context, uid imapnum.UID, op *pb.AppendOp,
 		return c.fail("REPLACE", err)
 	}
 	if res.GetCode() != pb.Code_CODE_OK {
-		return c.refusedInto(res)
+		return c.refusedInto(ctx, at, res)
 	}
 	return c.replaced(ctx, res, res, tellsUIDs)
 }
@@ -92,7 +92,7 @@ func (c *Conn) replaceAcross(ctx context.Context, uid imapnum.UID, dst place, op
 		return c.fail("REPLACE", err)
 	}
 	if added.GetCode() != pb.Code_CODE_OK {
-		return c.refusedInto(added)
+		return c.refusedInto(ctx, dst, added)
 	}
 	removed, err := c.box.store.Propose(ctx, &pb.Entry{Op: &pb.Entry_Expunge{Expunge: &pb.ExpungeOp{
 		MailboxId: c.box.id, Uids: packed(imapnum.SetOf(uid)), UndeletedToo: true,
