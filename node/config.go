@@ -79,6 +79,9 @@ type Config struct {
 	// Mend is how often a node that leads groups looks whether a member's disk was
 	// replaced, to take it in as a new one; default 2 s, negative: never.
 	Mend time.Duration
+	// Balance is how often a node looks whether it leads more groups than another, to
+	// give it one; default 5 s, negative: never.
+	Balance time.Duration
 
 	// OnFatal is called, once, when what is on disk is unknown: a failed write or
 	// fsync. Nil: the process exits with status 1 after a log line.
@@ -153,6 +156,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.Upkeep, 10*time.Second)
 	setDefault(&c.blobAge, 5*time.Minute)
 	setDefault(&c.Mend, 2*time.Second)
+	setDefault(&c.Balance, 5*time.Second)
 	setDefault(&c.ExpungeHistory, 100_000)
 	setDefault(&c.Undelete, 24*time.Hour)
 	if c.FS == nil {

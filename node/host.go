@@ -60,6 +60,14 @@ func (h host) Statuses() []*pb.ReplicaStatus {
 // ReadOnly implements service.Host.
 func (h host) ReadOnly() string { return h.n.disk.reason() }
 
+// Unwilling implements service.Host.
+func (h host) Unwilling() string {
+	if h.n.leaving.Load() {
+		return "node stops"
+	}
+	return h.ReadOnly()
+}
+
 // shards returns what the node hosts, by shard.
 func (n *Node) shards() []*service.Shard {
 	n.mu.Lock()

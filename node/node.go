@@ -58,7 +58,8 @@ type Node struct {
 	suspicion chan struct{}
 	fatal     sync.Once
 	closed    sync.Once
-	result    error // of Close
+	leaving   atomic.Bool // Close has begun
+	result    error       // of Close
 
 	mu struct {
 		sync.Mutex
@@ -123,6 +124,9 @@ func (n *Node) open(ctx context.Context) error {
 	n.wg.Go(func() { n.scrub(background) })
 	if n.cfg.Mend > 0 && len(n.cfg.Peers) > 1 {
 		n.wg.Go(func() { n.mend(background) })
+	}
+	if n.cfg.Balance > 0 && len(n.cfg.Peers) > 1 {
+		n.wg.Go(func() { n.balance(background) })
 	}
 	n.wg.Go(func() {
 		// The others may have space.
@@ -292,6 +296,7 @@ func (n *Node) Close(ctx context.Context) error {
 		killed := n.mu.killed
 		n.mu.Unlock()
 		if !killed {
+			n.leaving.Store(true)
 			n.handOver(ctx)
 		}
 		n.result = n.release()

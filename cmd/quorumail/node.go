@@ -32,6 +32,9 @@ type nodeConfig struct {
 	// Heartbeat is how long a follower hears nothing before it takes its leader for
 	// dead; see shard.TimingOf.
 	Heartbeat time.Duration `yaml:"heartbeat"`
+	// Balance is how often a node that leads more than another gives it a leadership;
+	// see node.Config.
+	Balance time.Duration `yaml:"balance"`
 	// TLS secures the connections between the processes of the cluster.
 	TLS clusterTLS `yaml:"tls"`
 }
@@ -57,7 +60,7 @@ const minHeartbeat, maxHeartbeat = 100 * time.Millisecond, time.Minute
 func (c *nodeConfig) node(log *slog.Logger) node.Config {
 	return node.Config{
 		ID: c.ID, Cluster: c.Cluster, DataDir: c.Data, Listen: c.Listen,
-		Peers: c.Peers, Shards: c.Shards, ExpungeHistory: c.ExpungeHistory,
+		Peers: c.Peers, Shards: c.Shards, ExpungeHistory: c.ExpungeHistory, Balance: c.Balance,
 		Timing: shard.TimingOf(c.Heartbeat), Log: log,
 	}
 }
@@ -94,6 +97,7 @@ data damaged sets it aside, beside the new, and does the same.`,
 			override(flags, "shards", &cfg.Shards, given.Shards)
 			override(flags, "heartbeat", &cfg.Heartbeat, given.Heartbeat)
 			override(flags, "expunge-history", &cfg.ExpungeHistory, given.ExpungeHistory)
+			override(flags, "balance", &cfg.Balance, given.Balance)
 			given.TLS.override(flags, &cfg.TLS)
 			if len(peers) > 0 {
 				var err error
@@ -117,6 +121,7 @@ data damaged sets it aside, beside the new, and does the same.`,
 	flags.IntVar(&given.Shards, "shards", 4, "shards of a cluster that is yet to be founded")
 	flags.DurationVar(&given.Heartbeat, "heartbeat", time.Second, "`time` without a word from its leader after which a follower stands for election; the same on all nodes")
 	flags.IntVar(&given.ExpungeHistory, "expunge-history", 0, "ranges of expunged UIDs to remember a mailbox, for clients that come back (default 100000; -1: all)")
+	flags.DurationVar(&given.Balance, "balance", 0, "how often a node that leads at least two shards more than another gives it one (default 5s; -1s: never)")
 	given.TLS.addFlags(flags)
 	return cmd
 }

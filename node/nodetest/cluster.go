@@ -144,7 +144,7 @@ func (c *Cluster) start(m *member) error {
 		Timing:     c.timing(),
 		ReadWait:   500 * time.Millisecond,
 		BlockCache: 8 << 20, MemTable: 4 << 20, LogCache: 8 << 20,
-		MinFree: -1, Upkeep: -1, Mend: 100 * time.Millisecond,
+		MinFree: -1, Upkeep: -1, Mend: 100 * time.Millisecond, Balance: -1,
 		OnFatal: func(err error) {
 			// What a node that was killed finds while it is being freed is nobody's.
 			if !l.over.Load() {

@@ -21,7 +21,7 @@ func (a *adminServer) wrongShard() error {
 
 // NodeStatus implements AdminService.
 func (a *adminServer) NodeStatus(context.Context, *pb.NodeStatusRequest) (*pb.NodeStatusResponse, error) {
-	resp := &pb.NodeStatusResponse{NodeId: a.host.NodeID(), Replicas: a.host.Statuses()}
+	resp := &pb.NodeStatusResponse{NodeId: a.host.NodeID(), Replicas: a.host.Statuses(), Unwilling: a.host.Unwilling()}
 	resp.ServerId, resp.Cluster, resp.Founders, resp.Rejoins = a.host.Server()
 	return resp, nil
 }

@@ -45,6 +45,8 @@ type Host interface {
 	Statuses() []*pb.ReplicaStatus
 	// ReadOnly says why the node accepts no writes, or nothing if it does.
 	ReadOnly() string
+	// Unwilling says why the node is not to be given the lead of a group, or nothing.
+	Unwilling() string
 }
 
 // Config makes a [Server].

@@ -4130,7 +4130,9 @@ type NodeStatusResponse struct {
 	// The node's data was lost or set aside: it never founds a cluster.
 	Rejoins bool `protobuf:"varint,5,opt,name=rejoins,proto3" json:"rejoins,omitempty"`
 	// The name of the node's cluster, as configured.
-	Cluster       string `protobuf:"bytes,6,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	Cluster string `protobuf:"bytes,6,opt,name=cluster,proto3" json:"cluster,omitempty"`
+	// Why the node is not to be given the lead of a group; empty: it would lead.
+	Unwilling     string `protobuf:"bytes,7,opt,name=unwilling,proto3" json:"unwilling,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4203,6 +4205,13 @@ func (x *NodeStatusResponse) GetRejoins() bool {
 func (x *NodeStatusResponse) GetCluster() string {
 	if x != nil {
 		return x.Cluster
+	}
+	return ""
+}
+
+func (x *NodeStatusResponse) GetUnwilling() string {
+	if x != nil {
+		return x.Unwilling
 	}
 	return ""
 }
@@ -4718,14 +4727,15 @@ const file_quorumail_v1_store_proto_rawDesc = "" +
 	"\rapplied_index\x18\x01 \x01(\x04R\fappliedIndex\x12\x16\n" +
 	"\x06sha256\x18\x02 \x01(\fR\x06sha256\x12\x12\n" +
 	"\x04keys\x18\x03 \x01(\x04R\x04keys\"\x13\n" +
-	"\x11NodeStatusRequest\"\xd3\x01\n" +
+	"\x11NodeStatusRequest\"\xf1\x01\n" +
 	"\x12NodeStatusResponse\x12\x17\n" +
 	"\anode_id\x18\x01 \x01(\tR\x06nodeId\x127\n" +
 	"\breplicas\x18\x02 \x03(\v2\x1b.quorumail.v1.ReplicaStatusR\breplicas\x12\x1b\n" +
 	"\tserver_id\x18\x03 \x01(\tR\bserverId\x12\x1a\n" +
 	"\bfounders\x18\x04 \x03(\tR\bfounders\x12\x18\n" +
 	"\arejoins\x18\x05 \x01(\bR\arejoins\x12\x18\n" +
-	"\acluster\x18\x06 \x01(\tR\acluster\"\xc6\x01\n" +
+	"\acluster\x18\x06 \x01(\tR\acluster\x12\x1c\n" +
+	"\tunwilling\x18\a \x01(\tR\tunwilling\"\xc6\x01\n" +
 	"\rReplicaStatus\x12\x14\n" +
 	"\x05shard\x18\x01 \x01(\rR\x05shard\x12\x12\n" +
 	"\x04role\x18\x02 \x01(\tR\x04role\x12\x12\n" +
