@@ -108,6 +108,7 @@ start_server() {
         --user alice@example.org:secret --user bob@example.org:secret --user carol@example.org:secret \
         --user dora@example.org:secret --user erik@example.org:secret --user fay@example.org:secret \
         --user gina@example.org:secret --user hugo@example.org:secret \
+        --user ida@example.org:secret --user jane@example.org:secret \
         >"$work/server.out" 2>"$work/server.log" &
     server=$!
     local end=$((SECONDS + 60))
@@ -372,6 +373,8 @@ test_stop() {
 . bench/clients/aerc.sh
 # shellcheck source=bench/clients/fetchers.sh
 . bench/clients/fetchers.sh
+# shellcheck source=bench/clients/mailboxes.sh
+. bench/clients/mailboxes.sh
 # shellcheck source=bench/clients/thunderbird.sh
 . bench/clients/thunderbird.sh
 
@@ -383,10 +386,12 @@ test_neomutt
 test_mutt
 test_aerc
 test_mbsync
+test_mbsync_mailboxes
 test_imaplib
 test_fetchmail
 test_imapfilter
 test_offlineimap
+test_offlineimap_mailboxes
 test_thunderbird
 test_stop
 say "all clients passed"
