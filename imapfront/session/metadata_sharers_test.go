@@ -109,6 +109,15 @@ func (c *sharersConn) told(t *testing.T) string {
 	return text
 }
 
+// woke reports whether the connection has been woken since it was last asked for.
+func (c *sharersConn) woke() bool {
+	c.in.mu.Lock()
+	defer c.in.mu.Unlock()
+	woken := c.in.mu.woken
+	c.in.mu.woken = false
+	return woken
+}
+
 func (c *sharersConn) enableIt(t *testing.T) {
 	t.Helper()
 	if err := c.enableMetadata(t.Context()); err != nil {
@@ -145,10 +154,10 @@ func sharersThatCannotBeRead(t *testing.T) {
 		t.Errorf("told %q of what cannot be read", got)
 	}
 	pause := c.sharers.pause
-	c.in.mu.woken = false
+	c.woke()
 	time.Sleep(pause)
 	synctest.Wait()
-	if !c.in.mu.woken {
+	if !c.woke() {
 		t.Error("a client that is in IDLE is not told later")
 	}
 	c.stores["b"].failing = nil

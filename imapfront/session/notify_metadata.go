@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"sync/atomic"
 
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
 )
@@ -22,15 +23,16 @@ const maxWatchedAnnotations = 10_000
 // of storage.
 func (c *Conn) annotate(ctx context.Context, lists []accountList) error {
 	errs := make([]error, len(lists))
+	var total atomic.Int64
 	inParallel(len(lists), func(i int) {
+		if total.Load() > maxWatchedAnnotations {
+			return // it is too much already
+		}
 		l := listingOf(lists[i].list)
 		lists[i].annotations, errs[i] = annotationsOf(ctx, lists[i].at.store, readable(&l))
+		total.Add(int64(len(lists[i].annotations)))
 	})
-	total := 0
-	for _, l := range lists {
-		total += len(l.annotations)
-	}
-	if total > maxWatchedAnnotations {
+	if total.Load() > maxWatchedAnnotations {
 		return errTooMuch
 	}
 	return errors.Join(errs...)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/quorumail/quorumail/imapfront/wire"
@@ -23,7 +24,7 @@ type annotatedStore struct {
 	// that can be read no more.
 	failing error
 	lost    uint64
-	reads   int
+	reads   atomic.Int64
 }
 
 func (s *annotatedStore) Account() string { return "al@example.org" }
@@ -39,7 +40,7 @@ func (s *annotatedStore) SeenMailboxes(context.Context) (*pb.ListMailboxesRespon
 }
 
 func (s *annotatedStore) Metadata(_ context.Context, req *pb.GetMetadataRequest, _ bool) (*pb.GetMetadataResponse, error) {
-	s.reads++
+	s.reads.Add(1)
 	if s.lost != 0 {
 		s.rights[s.lost] = "l"
 	}
@@ -154,13 +155,13 @@ func TestAnnotationsOfOthers_RFC5465_5_6(t *testing.T) {
 		}
 	}
 
-	reads := s.reads
-	if c.a.scope.concerns(&pb.WatchResponse{MailboxIds: []uint64{8}}); c.tellAnnotations(t.Context(), c.a) != nil || s.reads != reads {
+	reads := s.reads.Load()
+	if c.a.scope.concerns(&pb.WatchResponse{MailboxIds: []uint64{8}}); c.tellAnnotations(t.Context(), c.a) != nil || s.reads.Load() != reads {
 		t.Error("annotations are read though none can have changed")
 	}
 	s.rights, s.has = nil, nil
 	c.list()
-	if got := c.told(t); got != "" || s.reads != reads || len(c.a.annotations) != 0 {
+	if got := c.told(t); got != "" || s.reads.Load() != reads || len(c.a.annotations) != 0 {
 		t.Errorf("without mailboxes: told %q, %d annotations are known", got, len(c.a.annotations))
 	}
 }
@@ -204,8 +205,15 @@ func TestTooManyAnnotationsOfOthers_RFC5465_5_8(t *testing.T) {
 	for i := range maxWatchedAnnotations + 1 {
 		many.has = append(many.has, fmt.Sprintf("1 /shared/%d 5", i))
 	}
-	if err := c.annotate(t.Context(), []accountList{{at: c.a.at, list: c.shown()}}); !errors.Is(err, errTooMuch) {
+	reads, lists := many.reads.Load(), make([]accountList, 10*listers)
+	for i := range lists {
+		lists[i] = accountList{at: c.a.at, list: c.shown()}
+	}
+	if err := c.annotate(t.Context(), lists); !errors.Is(err, errTooMuch) {
 		t.Errorf("NOTIFY with too many annotations: %v", err)
+	}
+	if reads = many.reads.Load() - reads; reads > 2*listers {
+		t.Errorf("%d accounts are read where one is too much", reads)
 	}
 	if got := c.told(t); !strings.HasPrefix(got, "* OK [NOTIFICATIONOVERFLOW]") || c.notify.listens() {
 		t.Errorf("too many annotations: told %.200q", got)
