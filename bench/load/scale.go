@@ -58,14 +58,14 @@ func Scales() map[string]Scale {
 		},
 		"goal": {
 			Name: "goal", Rounds: 2, Clients: 64, Duration: 8 * time.Second, MaxOps: 50_000,
-			FetchFlags: 100_000, FetchEnvelope: 10_000, Fetches: 3, Bodies: 1_000, HugeBodies: 3, HugeSize: 25 << 20,
+			FetchFlags: 100_000, FetchEnvelope: 10_000, Fetches: 3, Bodies: 6_000, HugeBodies: 10, HugeSize: 25 << 20,
 			Large: 1_000_000, Selects: 5, Few: 1_000, Resyncs: 3, Deliveries: 100,
 			Idle: 20_000, IdleMessages: 10_000, Settle: 15 * time.Second,
 			Shards: []int{64, 256}, ShardIdle: 30 * time.Second, Kills: 4, Restart: 10 << 30, Restarts: 2,
 		},
 		"full": {
 			Name: "full", Rounds: 3, Clients: 64, Duration: 20 * time.Second, MaxOps: 200_000,
-			FetchFlags: 100_000, FetchEnvelope: 10_000, Fetches: 5, Bodies: 4_000, HugeBodies: 8, HugeSize: 25 << 20,
+			FetchFlags: 100_000, FetchEnvelope: 10_000, Fetches: 5, Bodies: 20_000, HugeBodies: 20, HugeSize: 25 << 20,
 			Large: 1_000_000, Selects: 20, Few: 1_000, Resyncs: 10, Deliveries: 200,
 			Idle: 20_000, IdleMessages: 10_000, Settle: 2 * time.Minute,
 			Shards: []int{64, 256}, ShardIdle: 2 * time.Minute, Kills: 20, Restart: 10 << 30, Restarts: 5,
