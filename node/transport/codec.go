@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/hashicorp/raft"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
@@ -20,16 +21,61 @@ func isHeartbeat(r *raft.AppendEntriesRequest) bool {
 	return r.Term != 0 && r.PrevLogEntry == 0 && r.PrevLogTerm == 0 && len(r.Entries) == 0 && r.LeaderCommitIndex == 0
 }
 
-func encodeAppend(r *raft.AppendEntriesRequest) ([]byte, error) {
-	m := &pb.RaftAppend{Term: r.Term, PrevIndex: r.PrevLogEntry, PrevTerm: r.PrevLogTerm, CommitIndex: r.LeaderCommitIndex}
-	m.Entries = make([]*pb.RaftEntry, len(r.Entries))
-	for i, e := range r.Entries {
-		m.Entries[i] = &pb.RaftEntry{Index: e.Index, Term: e.Term, Type: uint32(e.Type), Data: e.Data, Extensions: e.Extensions}
+// encodeAppend makes a pb.RaftAppend. The entries' data are parts of it as they are
+// in memory: they are most of it, and go to each follower.
+func encodeAppend(r *raft.AppendEntriesRequest) pieces {
+	w := newPartWriter(len(r.Entries))
+	w.number(appendTerm, r.Term)
+	w.number(appendPrevIndex, r.PrevLogEntry)
+	w.number(appendPrevTerm, r.PrevLogTerm)
+	w.number(appendCommitIndex, r.LeaderCommitIndex)
+	for _, e := range r.Entries {
+		appended := uint64(0)
 		if !e.AppendedAt.IsZero() {
-			m.Entries[i].AppendedAt = e.AppendedAt.UnixNano()
+			appended = uint64(e.AppendedAt.UnixNano())
 		}
+		w.own = protowire.AppendTag(w.own, appendEntries, protowire.BytesType)
+		w.own = protowire.AppendVarint(w.own, uint64(sizeNumber(entryIndex, e.Index)+sizeNumber(entryTerm, e.Term)+
+			sizeNumber(entryType, uint64(e.Type))+sizeOctets(entryData, e.Data)+sizeOctets(entryExtensions, e.Extensions)+
+			sizeNumber(entryAppendedAt, appended)))
+		w.number(entryIndex, e.Index)
+		w.number(entryTerm, e.Term)
+		w.number(entryType, uint64(e.Type))
+		w.octets(entryData, e.Data)
+		w.octets(entryExtensions, e.Extensions)
+		w.number(entryAppendedAt, appended)
 	}
-	return proto.Marshal(m)
+	return w.done()
+}
+
+// number appends a field, unless it is zero.
+func (w *partWriter) number(field protowire.Number, n uint64) {
+	if n != 0 {
+		w.own = protowire.AppendVarint(protowire.AppendTag(w.own, field, protowire.VarintType), n)
+	}
+}
+
+// octets adds a field, unless it is empty.
+func (w *partWriter) octets(field protowire.Number, b []byte) {
+	if len(b) > 0 {
+		w.own = protowire.AppendVarint(protowire.AppendTag(w.own, field, protowire.BytesType), uint64(len(b)))
+		w.add(b)
+	}
+}
+
+// sizeNumber and sizeOctets are how many octets those fields have.
+func sizeNumber(field protowire.Number, n uint64) int {
+	if n == 0 {
+		return 0
+	}
+	return protowire.SizeTag(field) + protowire.SizeVarint(n)
+}
+
+func sizeOctets(field protowire.Number, b []byte) int {
+	if len(b) == 0 {
+		return 0
+	}
+	return protowire.SizeTag(field) + protowire.SizeBytes(len(b))
 }
 
 // checkConfiguration says whether the library can decode a membership.

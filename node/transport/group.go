@@ -145,7 +145,7 @@ func (g *Group) term() (uint64, bool) {
 }
 
 // roundTrip sends a request and returns the reply's payload.
-func (g *Group) roundTrip(peer string, bulk bool, kind pb.RaftFrame_Kind, payload []byte, timeout time.Duration) ([]byte, error) {
+func (g *Group) roundTrip(peer string, bulk bool, kind pb.RaftFrame_Kind, payload pieces, timeout time.Duration) ([]byte, error) {
 	l, err := g.mux.link(peer, bulk)
 	if err != nil {
 		return nil, err
@@ -171,18 +171,16 @@ func (g *Group) AppendEntries(id raft.ServerID, _ raft.ServerAddress, args *raft
 		if err != nil {
 			return err
 		}
-		b, err := g.roundTrip(peer, false, pb.RaftFrame_KIND_HEARTBEAT, payload, g.mux.cfg.HeartbeatTimeout)
+		b, err := g.roundTrip(peer, false, pb.RaftFrame_KIND_HEARTBEAT, pieces{payload}, g.mux.cfg.HeartbeatTimeout)
 		if err != nil {
 			return err
 		}
 		return decodeAppendReply(b, peer, resp)
 	}
 	trim(args)
-	payload, err := encodeAppend(args)
-	if err != nil {
-		return err
-	}
-	b, err := g.roundTrip(peer, len(payload) > bulkBytes, pb.RaftFrame_KIND_APPEND, payload, g.appendTimeout(len(payload)))
+	payload := encodeAppend(args)
+	size := payload.size()
+	b, err := g.roundTrip(peer, size > bulkBytes, pb.RaftFrame_KIND_APPEND, payload, g.appendTimeout(size))
 	if err != nil {
 		return err
 	}
@@ -232,7 +230,7 @@ func (g *Group) vote(peer string, kind pb.RaftFrame_Kind, v *pb.RaftVote) (*pb.R
 	if err != nil {
 		return nil, err
 	}
-	b, err := g.roundTrip(peer, false, kind, payload, g.mux.cfg.HeartbeatTimeout)
+	b, err := g.roundTrip(peer, false, kind, pieces{payload}, g.mux.cfg.HeartbeatTimeout)
 	if err != nil {
 		return nil, err
 	}

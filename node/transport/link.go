@@ -11,8 +11,10 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
 
+	"github.com/quorumail/quorumail/proto/framecodec"
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
 )
 
@@ -30,7 +32,8 @@ const (
 
 // call is a request under way.
 type call struct {
-	frame   *pb.RaftFrame
+	frame   *pb.RaftFrame // without its payload
+	payload pieces
 	queued  time.Time
 	patient bool       // may wait for company; see Config.Linger
 	reply   chan reply // has room for the one reply
@@ -80,9 +83,10 @@ func newLink(m *Mux, key linkKey) *link {
 
 // start queues a request. It waits for room, at most for as long as timeout
 // lasts or until closed is.
-func (l *link) start(group uint32, kind pb.RaftFrame_Kind, payload []byte, patient bool, timeout <-chan time.Time, closed <-chan struct{}) (*call, error) {
+func (l *link) start(group uint32, kind pb.RaftFrame_Kind, payload pieces, patient bool, timeout <-chan time.Time, closed <-chan struct{}) (*call, error) {
 	c := &call{
-		frame:   &pb.RaftFrame{Group: group, Kind: kind, Payload: payload},
+		frame:   &pb.RaftFrame{Group: group, Kind: kind},
+		payload: payload,
 		queued:  time.Now(),
 		patient: patient,
 		reply:   make(chan reply, 1),
@@ -239,7 +243,17 @@ func (m *Mux) outgoing(ctx context.Context, peer string) context.Context {
 }
 
 func (l *link) write(ctx context.Context, stream pb.RaftTransportService_ExchangeClient, c *call, readErr <-chan error) error {
-	b := &batcher{send: func(f []*pb.RaftFrame) error { return stream.Send(&pb.ExchangeRequest{Frames: f}) }}
+	b := &batcher{send: func(f []outFrame) error {
+		list, err := encodeFrames(f)
+		if err != nil {
+			return err
+		}
+		data := make(mem.BufferSlice, len(list))
+		for i, part := range list {
+			data[i] = mem.SliceBuffer(part)
+		}
+		return stream.SendMsg(&framecodec.Frame{Data: data})
+	}}
 	watch := time.NewTicker(l.mux.cfg.HeartbeatTimeout)
 	defer watch.Stop()
 	linger, lingers := time.NewTimer(0), true // until patient requests are sent
@@ -316,7 +330,7 @@ func (l *link) writeOne(ctx context.Context, b *batcher, c *call) error {
 	if drop {
 		return nil
 	}
-	return b.add(c.frame)
+	return b.add(c.frame, c.payload)
 }
 
 // stalled says whether the peer owes a reply and has been silent for long. On

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"github.com/quorumail/quorumail/proto/framecodec"
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
 )
 
@@ -186,5 +187,7 @@ func (m *Mux) dial(peer string) (*grpc.ClientConn, error) {
 	if !ok {
 		return nil, errors.New("address not known")
 	}
-	return grpc.NewClient("passthrough:///"+addr, m.cfg.DialOptions...)
+	// Requests are marshalled by the link.
+	codec := grpc.WithDefaultCallOptions(grpc.ForceCodecV2(framecodec.Codec{}))
+	return grpc.NewClient("passthrough:///"+addr, append([]grpc.DialOption{codec}, m.cfg.DialOptions...)...)
 }

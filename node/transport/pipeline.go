@@ -55,11 +55,9 @@ func (g *Group) AppendEntriesPipeline(id raft.ServerID, _ raft.ServerAddress) (r
 // full.
 func (p *pipeline) AppendEntries(args *raft.AppendEntriesRequest, resp *raft.AppendEntriesResponse) (raft.AppendFuture, error) {
 	trim(args)
-	payload, err := encodeAppend(args)
-	if err != nil {
-		return nil, err
-	}
-	if err := p.choose(len(payload) > bulkBytes); err != nil {
+	payload := encodeAppend(args)
+	size := payload.size()
+	if err := p.choose(size > bulkBytes); err != nil {
 		return nil, err
 	}
 	if !p.acquire() {
@@ -70,7 +68,7 @@ func (p *pipeline) AppendEntries(args *raft.AppendEntriesRequest, resp *raft.App
 		return nil, err
 	}
 	f := &future{start: time.Now(), args: args, resp: resp, link: l, ready: make(chan struct{})}
-	f.timer = time.NewTimer(p.g.appendTimeout(len(payload)))
+	f.timer = time.NewTimer(p.g.appendTimeout(size))
 	if f.call, err = l.start(p.g.id, pb.RaftFrame_KIND_APPEND, payload, len(args.Entries) == 0, f.timer.C, p.ctx.Done()); err != nil {
 		f.timer.Stop()
 		return nil, err

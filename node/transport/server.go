@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -158,7 +159,14 @@ func (in *inbound) read(stream pb.RaftTransportService_ExchangeServer) error {
 }
 
 func (in *inbound) write(stream pb.RaftTransportService_ExchangeServer) error {
-	b := &batcher{send: func(f []*pb.RaftFrame) error { return stream.Send(&pb.ExchangeResponse{Frames: f}) }}
+	b := &batcher{send: func(list []outFrame) error {
+		m := &pb.ExchangeResponse{}
+		for _, f := range list {
+			f.Payload = slices.Concat(f.payload...) // replies are small
+			m.Frames = append(m.Frames, f.RaftFrame)
+		}
+		return stream.Send(m)
+	}}
 	for {
 		select {
 		case o := <-in.replies:
@@ -198,7 +206,9 @@ func (in *inbound) writeOne(b *batcher, o outgoing) error {
 		return nil
 	}
 	for _, f := range o.frames {
-		if err := b.add(f); err != nil {
+		payload := f.Payload
+		f.Payload = nil
+		if err := b.add(f, pieces{payload}); err != nil {
 			return err
 		}
 	}
