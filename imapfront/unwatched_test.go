@@ -21,9 +21,9 @@ type unwatched struct{ session.Store }
 
 func (unwatched) Watch(uint64, func(*pb.WatchResponse, error)) func() { return func() {} }
 
-// What another session did just before a STORE is known from the result of the STORE
-// alone, if no watch has told of it yet.
-func TestSilentStoreOvertaken_RFC9051_6_4_6(t *testing.T) {
+// runUnwatched runs a transcript on connections whose storage is like that.
+func runUnwatched(t *testing.T, script *transcript.Script) {
+	t.Helper()
 	c := nodetest.Start(t, nodetest.Options{Nodes: 1, Shards: 1})
 	const user = "alice@example.org"
 	c.CreateAccount(t, user, "secret")
@@ -38,9 +38,43 @@ func TestSilentStoreOvertaken_RFC9051_6_4_6(t *testing.T) {
 	defer served.Wait()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	transcript.Run(t, scripts(t)["store-silent-overtaken"], transcript.Server{User: user, Password: "secret", Dial: func() (net.Conn, error) {
+	transcript.Run(t, script, transcript.Server{User: user, Password: "secret", Dial: func() (net.Conn, error) {
 		client, server := net.Pipe()
 		served.Go(func() { session.New(&cfg, server, false).Serve(ctx) })
 		return client, nil
 	}})
+}
+
+// What another session did just before a STORE is known from the result of the STORE
+// alone, if no watch has told of it yet.
+func TestSilentStoreOvertaken_RFC9051_6_4_6(t *testing.T) {
+	runUnwatched(t, scripts(t)["store-silent-overtaken"])
+}
+
+// That the selected mailbox is gone is not taken for a destination that is to be made.
+func TestCopyFromWhatIsGone_RFC9051_7_1(t *testing.T) {
+	for _, command := range []string{"copy 1 other", "uid move 1 other"} {
+		script, err := transcript.Parse(`# RFC 9051, 7.1: TRYCREATE
+connections: 2
+messages: 1
+state: auth
+
+1 ok create other
+1 ok create box
+1 ok append box {{{
+x
+}}}
+2 ok select box
+...
+1 ok delete box
+2 no [NONEXISTENT] ` + command + `
+* OK [CLOSED] $*
+1 ok status other (messages)
+* STATUS other (MESSAGES 0)
+`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		runUnwatched(t, script)
+	}
 }

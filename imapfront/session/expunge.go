@@ -78,7 +78,7 @@ func (c *Conn) copy(ctx context.Context, cmd wire.Copy) error {
 		return c.boxFailed("COPY", err)
 	}
 	if res.GetCode() != pb.Code_CODE_OK {
-		return c.refusedInto(ctx, at, res)
+		return c.copyRefused(ctx, at, res)
 	}
 	code := ""
 	if from := unpacked(res.GetSourceUids()); !from.Empty() && tellsUIDs {

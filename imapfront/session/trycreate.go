@@ -23,6 +23,17 @@ func (c *Conn) refusedInto(ctx context.Context, at place, res *pb.Result) error 
 	return c.no("TRYCREATE", refusalText(res))
 }
 
+// copyRefused does so for COPY and MOVE: it may be the selected mailbox that does not exist
+// any more.
+func (c *Conn) copyRefused(ctx context.Context, at place, res *pb.Result) error {
+	if res.GetCode() == pb.Code_CODE_NO_MAILBOX {
+		if err := c.pull(ctx, false); lost(err) {
+			return c.boxFailed("COPY", err)
+		}
+	}
+	return c.refusedInto(ctx, at, res)
+}
+
 // intoFailed answers a command whose messages cannot go into a mailbox, which is
 // found out before they are sent.
 func (c *Conn) intoFailed(ctx context.Context, at place, what string, err error) error {
