@@ -45,8 +45,8 @@ func BenchmarkDictionary(b *testing.B) {
 	}
 	demo := corpus.New(1)
 	var list [][]byte
-	for range 600 {
-		list = append(list, demo.Next())
+	for i := range 600 {
+		list = append(list, demo.Message(i))
 	}
 	mails("corpus", list)
 	if dir := os.Getenv("MAIL"); dir != "" {
