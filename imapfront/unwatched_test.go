@@ -34,12 +34,24 @@ func runUnwatched(t *testing.T, script *transcript.Script) {
 		LoginTimeout: time.Minute, IdleTimeout: time.Minute, WriteTimeout: time.Minute, ProgressEvery: time.Minute,
 		Log: slog.New(slog.DiscardHandler),
 	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }() // nobody dials any more
 	var served sync.WaitGroup
 	defer served.Wait()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	transcript.Run(t, script, transcript.Server{User: user, Password: "secret", Dial: func() (net.Conn, error) {
-		client, server := net.Pipe()
+		client, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			return nil, err
+		}
+		server, err := l.Accept()
+		if err != nil {
+			return nil, err
+		}
 		served.Go(func() { session.New(&cfg, server, false).Serve(ctx) })
 		return client, nil
 	}})
