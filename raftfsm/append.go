@@ -2,6 +2,7 @@ package raftfsm
 
 import (
 	"bytes"
+	"math/bits"
 
 	"google.golang.org/protobuf/proto"
 
@@ -306,6 +307,7 @@ func (tx *tx) putChunk(a *account, op *pb.PutChunkOp) (*pb.Result, error) {
 	up.chunks++
 	up.octets += uint64(c.GetRawSize())
 	up.time = tx.applied.time
+	a.stages = 0
 	if err := tx.set(marker, up.encode()); err != nil {
 		return nil, err
 	}
@@ -316,13 +318,43 @@ func (tx *tx) putChunk(a *account, op *pb.PutChunkOp) (*pb.Result, error) {
 // at 0, the second a record. Both are single keys, which the store knows to be
 // absent without a look at its files.
 func (tx *tx) hasBody(a *account, bodyID []byte) (bool, error) {
-	for _, key := range [][]byte{a.space.Body(bodyID, 0), a.space.Bytes(keys.Upload, bodyID)} {
-		if value, err := get(tx.b, key); err != nil || value != nil {
-			return value != nil, err
+	value, err := get(tx.b, a.space.Body(bodyID, 0))
+	if err != nil || value != nil {
+		return value != nil, err
+	}
+	return tx.staging(a, bodyID)
+}
+
+// staging reports whether a body is being staged. Few accounts have any: of one that
+// is asked about again it is found out once, and remembered.
+func (tx *tx) staging(a *account, bodyID []byte) (bool, error) {
+	if a.stages == stagesNothing {
+		return false, nil
+	}
+	if a.stages <= 1<<30 {
+		a.stages++
+	}
+	if a.stages > 1 && bits.OnesCount32(uint32(a.stages)) == 1 { // seldom, where the answer is yes
+		found := false
+		start, end := a.space.Kind(keys.Upload)
+		err := scanKeys(tx.b, start, end, func([]byte) (bool, error) {
+			found = true
+			return false, nil
+		})
+		if err != nil {
+			return false, err
+		}
+		if !found {
+			a.stages = stagesNothing
+			return false, nil
 		}
 	}
-	return false, nil
+	value, err := get(tx.b, a.space.Bytes(keys.Upload, bodyID))
+	return value != nil, err
 }
+
+// stagesNothing is the account.stages of one in which no body is being staged.
+const stagesNothing = -1
 
 // encodeChunk makes the stored form of a chunk: version, codec, raw size, data.
 func encodeChunk(c *pb.BodyChunk) []byte { return append(chunkHeader(c), c.GetData()...) }

@@ -38,6 +38,8 @@ type account struct {
 	// of sessions.
 	names    map[string]imapnum.MailboxID
 	sessions map[string]rememberedRecord
+	// stages is how often it was asked whether a body is being staged, or stagesNothing.
+	stages int32
 	// actor is on whose behalf the current entry is; empty: the owner's.
 	actor string
 	// modSeq is what the current entry has taken, 0 if it has not yet.
