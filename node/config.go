@@ -82,6 +82,9 @@ type Config struct {
 	// Balance is how often a node looks whether it leads more groups than another, to
 	// give it one; default 5 s, negative: never.
 	Balance time.Duration
+	// Scrub is how often a node reads all that it has, slowly, to find out whether it
+	// still can; default a week, negative: only when a read for somebody has failed.
+	Scrub time.Duration
 
 	// OnFatal is called, once, when what is on disk is unknown: a failed write or
 	// fsync. Nil: the process exits with status 1 after a log line.
@@ -157,6 +160,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.blobAge, 5*time.Minute)
 	setDefault(&c.Mend, 2*time.Second)
 	setDefault(&c.Balance, 5*time.Second)
+	setDefault(&c.Scrub, 7*24*time.Hour)
 	setDefault(&c.ExpungeHistory, 100_000)
 	setDefault(&c.Undelete, 24*time.Hour)
 	if c.FS == nil {
