@@ -212,12 +212,12 @@ func validChunk(c *pb.BodyChunk) bool {
 
 // addEmail stores a message's content record, and its body if that is inline,
 // and returns its id and its thread's. The reference is that of the message
-// record to come.
+// record to come. The content record is the entry's own, which is not used again.
 func (tx *tx) addEmail(a *account, msg *pb.AppendMessage) (id, thread uint64, err error) {
 	a.rec.lastEmail++
 	a.dirty = true
 	id = a.rec.lastEmail
-	e := proto.CloneOf(msg.GetEmail())
+	e := msg.GetEmail()
 	e.EmailId = id
 	if e.ThreadId, err = tx.joinThread(a, e); err != nil {
 		return 0, 0, err

@@ -55,22 +55,23 @@ func Read(ctx context.Context, r io.Reader, up Uploader, opts Options) (*pb.Appe
 	if opts.Inline == 0 || opts.Inline > maxInline {
 		opts.Inline = maxInline
 	}
-	enc, _ := encoders.Get().(*zstd.Encoder)
-	if enc == nil {
-		var err error
-		enc, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(chunkSize))
+	t, _ := toolkits.Get().(*toolkit)
+	if t == nil {
+		enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(chunkSize))
 		if err != nil {
 			return nil, fmt.Errorf("message: %w", err)
 		}
+		t = &toolkit{enc: enc, in: make([]byte, 32<<10)}
 	}
-	defer encoders.Put(enc)
+	defer toolkits.Put(t)
 	ctx, cancel := context.WithCancel(ctx)
 	c := &cutter{
-		ctx: ctx, id: make([]byte, 16), up: up, opts: opts, enc: enc, scan: newScanner(),
+		ctx: ctx, id: make([]byte, 16), up: up, opts: opts, enc: t.enc, scan: newScanner(), buf: t.buf[:0], out: t.out,
 		slots: make(chan struct{}, uploads),
 	}
 	rand.Read(c.id) //nolint:errcheck // it never fails (crypto/rand)
-	err := c.readAll(r)
+	err := c.readAll(r, t.in)
+	t.buf, t.out = c.buf, c.out
 	if err != nil {
 		cancel() // uploads under way are in vain
 	}
@@ -87,8 +88,17 @@ func Read(ctx context.Context, r io.Reader, up Uploader, opts Options) (*pb.Appe
 // errUpload ends the reading once an upload has failed.
 var errUpload = errors.New("upload failed")
 
-// encoders are kept between messages: one holds some hundred KiB.
-var encoders sync.Pool
+// toolkits are kept between messages: each holds some hundred KiB.
+var toolkits sync.Pool
+
+// toolkit is what reading a message needs while it goes on: nothing of the message is
+// in it afterwards that anybody refers to.
+type toolkit struct {
+	enc *zstd.Encoder
+	in  []byte // what is read at once
+	buf []byte // what is not yet a chunk
+	out []byte // a chunk that has been compressed
+}
 
 // cutter cuts a message into chunks while its octets pass.
 type cutter struct {
@@ -99,6 +109,7 @@ type cutter struct {
 	enc  *zstd.Encoder
 	scan *scanner
 
+	out     []byte // the last chunk, compressed
 	buf     []byte // octets not yet cut, from offset on
 	offset  uint64
 	inline  []*pb.BodyChunk
@@ -113,8 +124,7 @@ type cutter struct {
 	}
 }
 
-func (c *cutter) readAll(r io.Reader) error {
-	in := make([]byte, 32<<10)
+func (c *cutter) readAll(r io.Reader, in []byte) error {
 	for empty := 0; ; {
 		n, err := r.Read(in)
 		if n > 0 {
@@ -171,10 +181,12 @@ func (c *cutter) cut(last bool) error {
 // chunk stores octets that stand at offset.
 func (c *cutter) chunk(raw []byte) error {
 	ch := &pb.BodyChunk{Offset: c.offset, RawSize: uint32(len(raw)), Codec: pb.Codec_CODEC_ZSTD}
-	ch.Data = c.enc.EncodeAll(raw, nil)
-	if len(ch.Data) > len(raw)-len(raw)/20 {
+	c.out = c.enc.EncodeAll(raw, c.out[:0])
+	if len(c.out) > len(raw)-len(raw)/20 {
 		// It does not pay: images and archives in base64 shrink by a quarter.
 		ch.Codec, ch.Data = pb.Codec_CODEC_RAW, append([]byte(nil), raw...)
+	} else {
+		ch.Data = append([]byte(nil), c.out...)
 	}
 	c.stored += len(ch.Data)
 	if c.staging {

@@ -203,6 +203,31 @@ func TestOpenRefusesWhatWasNotStored(t *testing.T) {
 	}
 }
 
+// What was read of a message stays what it is while the next ones are read: the memory
+// that they are read in is used again.
+func TestMessagesShareNoMemory(t *testing.T) {
+	noise := make([]byte, 3*chunkSize/2)
+	rng := rand.New(rand.NewPCG(1, 1))
+	for i := range noise {
+		noise[i] = byte(rng.Uint32())
+	}
+	var raws []string
+	var got [][]*pb.BodyChunk
+	for i := range 6 {
+		raw := fmt.Sprintf("Subject: %d\r\n\r\n%s%s", i, strings.Repeat(fmt.Sprintf("line %d\r\n", i), 1000*(6-i)), noise[i*1000:])
+		msg, err := Read(t.Context(), strings.NewReader(raw), &store{}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		raws, got = append(raws, raw), append(got, msg.GetInline())
+	}
+	for i, raw := range raws {
+		if len(got[i]) == 0 || octets(t, got[i], 0, uint64(len(raw))) != raw {
+			t.Errorf("message %d, of %d chunks, has changed", i, len(got[i]))
+		}
+	}
+}
+
 func BenchmarkRead(b *testing.B) {
 	raw := []byte(large(1 << 20))
 	b.SetBytes(int64(len(raw)))
