@@ -26,7 +26,7 @@ const (
 )
 
 // frames are the responses of a Fetch, written field by field into buffers of
-// gRPC's pool: what is in the store is copied once, to where it is sent from.
+// the pool: what is in the store is copied once, to where it is sent from.
 type frames struct {
 	index uint64 // applied, of the messages
 
@@ -135,11 +135,11 @@ func chunkFrame(c *pb.BodyChunk) *[]byte {
 	return &b
 }
 
-// borrow returns a buffer of gRPC's pool.
-func borrow(n int) []byte { return *mem.DefaultBufferPool().Get(n) }
+// borrow returns a buffer of the pool.
+func borrow(n int) []byte { return *framecodec.Buffers.Get(n) }
 
 // giveBack returns it there.
-func giveBack(b []byte) { mem.DefaultBufferPool().Put(&b) }
+func giveBack(b []byte) { framecodec.Buffers.Put(&b) }
 
 // roomFor returns b with room for n more octets.
 func roomFor(b []byte, n int) []byte {
@@ -157,7 +157,7 @@ func (f *frames) send(send func(*framecodec.Frame) error) error {
 	for i, b := range f.out {
 		f.out[i] = nil
 		// gRPC gives it back to the pool.
-		if err := send(&framecodec.Frame{Data: mem.BufferSlice{mem.NewBuffer(b, mem.DefaultBufferPool())}}); err != nil {
+		if err := send(&framecodec.Frame{Data: mem.BufferSlice{mem.NewBuffer(b, framecodec.Buffers)}}); err != nil {
 			return err
 		}
 	}

@@ -11,9 +11,6 @@
 package framecodec
 
 import (
-	"math/bits"
-	"sync"
-
 	"google.golang.org/grpc/encoding"
 	_ "google.golang.org/grpc/encoding/proto" // registers what Codec falls back on
 	"google.golang.org/grpc/mem"
@@ -144,7 +141,7 @@ func parseChunk(data mem.BufferSlice) *pb.BodyChunk {
 			if v != uint64(left) {
 				return nil
 			}
-			chunk.Data = lend(left)
+			chunk.Data = *Buffers.Get(left)
 			copyFrom(chunk.Data, data, data.Len()-left)
 			return chunk
 		case typ != protowire.VarintType:
@@ -174,31 +171,11 @@ func copyFrom(dst []byte, data mem.BufferSlice, skip int) {
 	}
 }
 
-// Buffers for chunks, by powers of two.
-const minTier, maxTier = 12, 19
-
-var tiers [maxTier - minTier + 1]sync.Pool // of *[1<<tier]byte's slices
-
-// lend returns a buffer of n octets, of which any may be in it.
-func lend(n int) []byte {
-	tier := max(bits.Len(uint(n-1)), minTier)
-	if tier > maxTier {
-		return make([]byte, n)
-	}
-	if b, ok := tiers[tier-minTier].Get().(*[]byte); ok {
-		return (*b)[:n]
-	}
-	return make([]byte, n, 1<<tier)
-}
-
 // Release gives back the data of a chunk that was received. They must not be used
-// any more; data that are not of the pool are left to the collector.
+// any more.
 func Release(c *pb.BodyChunk) {
-	size := cap(c.GetData())
-	tier := bits.Len(uint(size)) - 1
-	if size == 1<<max(tier, 0) && tier >= minTier && tier <= maxTier {
-		b := c.Data
-		tiers[tier-minTier].Put(&b)
+	if data := c.GetData(); data != nil {
 		c.Data = nil
+		Buffers.Put(&data)
 	}
 }

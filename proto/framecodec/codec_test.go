@@ -191,15 +191,3 @@ func TestFrame(t *testing.T) {
 		t.Errorf("the frame is sent as %x, %v", sent.Materialize(), err)
 	}
 }
-
-// A buffer that was given back is lent again only for what fits into it.
-func TestReleaseKeepsItsOwn(t *testing.T) {
-	for _, size := range []int{0, 1, 4096, 5000, 1 << 19, 1<<19 + 1} {
-		c := &pb.BodyChunk{Data: make([]byte, size)}
-		Release(c)
-		if got := lend(size + 1); len(got) != size+1 {
-			t.Errorf("lent %d octets, want %d", len(got), size+1)
-		}
-	}
-	Release(nil)
-}
