@@ -37,7 +37,7 @@ func (m *Mailbox) index() (*index, error) {
 		return nil, err
 	}
 	cache.put(key, modSeq, x)
-	if f.summaries.due(m.info.GetExists(), lacks) {
+	if f.summaries.due(key, m.info.GetExists(), lacks) {
 		f.summaries.want(key)
 	}
 	return x, nil

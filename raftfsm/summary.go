@@ -25,10 +25,16 @@ import (
 // cannot be a summary of a state that is not there; and what the mailbox was at a
 // modseq does not change any more, so that an old one is no worse than slow.
 //
-// Summaries are made of mailboxes of at least Config.SummaryMin messages, when as
-// many changes, or a 256th of what the mailbox has, are not in the last.
+// Summaries are made of mailboxes of at least Config.SummaryMin messages, when some
+// hundred changes are not in the last: as many as make its own writing cheap beside
+// theirs.
 const (
 	defaultSummaryMin = 4096
+	// Each change that a summary lacks is a record to be read, from anywhere in the
+	// mailbox: minLag of them take some milliseconds. lagOctets is how much of a summary
+	// may be written for each.
+	minLag    = 256
+	lagOctets = 512
 	// maxSummary bounds one, in octets.
 	maxSummary = 16 << 20
 	// maxCounted bounds the mailboxes whose changes are counted; with more of them
@@ -172,16 +178,35 @@ type summaries struct {
 		queue   []cacheKey // each once
 		running bool
 		closed  bool
+		sizes   map[cacheKey]int // octets of those made by this process
 	}
 }
 
 func newSummaries(f *FSM) *summaries {
-	return &summaries{f: f, counted: make(map[cacheKey]uint64)}
+	s := &summaries{f: f, counted: make(map[cacheKey]uint64)}
+	s.mu.sizes = make(map[cacheKey]int)
+	return s
 }
 
-// due says whether a mailbox of a size should have a new summary.
-func (s *summaries) due(exists uint32, lacks uint64) bool {
-	return int(exists) >= s.f.cfg.SummaryMin && lacks >= uint64(max(s.f.cfg.SummaryMin, int(exists/256)))
+// due says whether a mailbox with so many messages should have a new summary.
+func (s *summaries) due(key cacheKey, exists uint32, lacks uint64) bool {
+	lag := min(s.f.cfg.SummaryMin, minLag)
+	if int(exists) < s.f.cfg.SummaryMin || lacks < uint64(lag) {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return lacks >= uint64(s.mu.sizes[key]/lagOctets)
+}
+
+// wrote notes the size of a summary.
+func (s *summaries) wrote(key cacheKey, octets int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.mu.sizes) >= maxCounted {
+		clear(s.mu.sizes)
+	}
+	s.mu.sizes[key] = octets
 }
 
 // count notes changes of a mailbox. It is called by the apply goroutine.
@@ -190,7 +215,7 @@ func (s *summaries) count(key cacheKey, exists uint32, changes int) {
 		return
 	}
 	n := s.counted[key] + uint64(changes)
-	if s.due(exists, n) {
+	if s.due(key, exists, n) {
 		delete(s.counted, key)
 		s.want(key)
 		return
@@ -271,6 +296,7 @@ func (m *Mailbox) summarise(key cacheKey) error {
 		}
 	}
 	value, err := encodeSummary(x, modSeq)
+	f.summaries.wrote(key, len(value))
 	if err != nil || len(value) > maxSummary {
 		return err
 	}

@@ -286,3 +286,24 @@ func TestRangesOfAnIndexThatChanges(t *testing.T) {
 		}
 	})
 }
+
+// A summary is written anew seldom enough that its octets are few beside the changes.
+func TestSummaryThatIsLargeIsMadeLessOften(t *testing.T) {
+	m := newMachine(t)
+	m.f.cfg.SummaryMin = 4096
+	s, key := m.f.summaries, cacheKey{alice, 1}
+	for _, c := range []struct {
+		size   int
+		exists uint32
+		lacks  uint64
+		want   bool
+	}{
+		{0, 4095, 4095, false}, {0, 4096, minLag - 1, false}, {0, 4096, minLag, true},
+		{minLag * lagOctets, 1 << 20, minLag, true}, {1000 * lagOctets, 1 << 20, 999, false}, {1000 * lagOctets, 1 << 20, 1000, true},
+	} {
+		s.wrote(key, c.size)
+		if got := s.due(key, c.exists, c.lacks); got != c.want {
+			t.Errorf("%+v: due %v", c, got)
+		}
+	}
+}
