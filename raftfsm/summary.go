@@ -150,7 +150,12 @@ func fromSummary(r pebble.Reader, key []byte, space keys.Space, id imapnum.Mailb
 	}
 	x.forget(gone)
 	x.forget(changed)
-	err = scanMessages(r, space, keys.Message, id, changed, func(msg message) (bool, error) {
+	read := scanMessages
+	if changed.Len() < uint64(8*len(changed.Ranges())) {
+		// They are here and there, and what has changed of late is in the youngest level.
+		read = getMessages
+	}
+	err = read(r, space, keys.Message, id, changed, func(msg message) (bool, error) {
 		x.add(msg.uid, &msg.rec)
 		return true, nil
 	})
