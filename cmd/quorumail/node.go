@@ -35,6 +35,8 @@ type nodeConfig struct {
 	// Balance is how often a node that leads more than another gives it a leadership;
 	// see node.Config.
 	Balance time.Duration `yaml:"balance"`
+	// Scrub is how often a node reads all that it has; see node.Config.
+	Scrub time.Duration `yaml:"scrub"`
 	// TLS secures the connections between the processes of the cluster.
 	TLS clusterTLS `yaml:"tls"`
 }
@@ -60,7 +62,7 @@ const minHeartbeat, maxHeartbeat = 100 * time.Millisecond, time.Minute
 func (c *nodeConfig) node(log *slog.Logger) node.Config {
 	return node.Config{
 		ID: c.ID, Cluster: c.Cluster, DataDir: c.Data, Listen: c.Listen,
-		Peers: c.Peers, Shards: c.Shards, ExpungeHistory: c.ExpungeHistory, Balance: c.Balance,
+		Peers: c.Peers, Shards: c.Shards, ExpungeHistory: c.ExpungeHistory, Balance: c.Balance, Scrub: c.Scrub,
 		Timing: shard.TimingOf(c.Heartbeat), Log: log,
 	}
 }
@@ -98,6 +100,7 @@ data damaged sets it aside, beside the new, and does the same.`,
 			override(flags, "heartbeat", &cfg.Heartbeat, given.Heartbeat)
 			override(flags, "expunge-history", &cfg.ExpungeHistory, given.ExpungeHistory)
 			override(flags, "balance", &cfg.Balance, given.Balance)
+			override(flags, "scrub", &cfg.Scrub, given.Scrub)
 			given.TLS.override(flags, &cfg.TLS)
 			if len(peers) > 0 {
 				var err error
@@ -122,6 +125,7 @@ data damaged sets it aside, beside the new, and does the same.`,
 	flags.DurationVar(&given.Heartbeat, "heartbeat", time.Second, "`time` without a word from its leader after which a follower stands for election; the same on all nodes")
 	flags.IntVar(&given.ExpungeHistory, "expunge-history", 0, "ranges of expunged UIDs to remember a mailbox, for clients that come back (default 100000; -1: all)")
 	flags.DurationVar(&given.Balance, "balance", 0, "how often a node that leads at least two shards more than another gives it one (default 5s; -1s: never)")
+	flags.DurationVar(&given.Scrub, "scrub", 0, "how often a node reads all that it has, to find out whether it still can (default 168h; -1s: only after a read that failed)")
 	given.TLS.addFlags(flags)
 	return cmd
 }

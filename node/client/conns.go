@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/quorumail/quorumail/proto/framecodec"
@@ -103,6 +104,7 @@ func (c *conns) getLocked(addr string) (*grpc.ClientConn, error) {
 			grpc.MaxCallSendMsgSize(maxRequest),
 		),
 		grpc.WithReadBufferSize(readBuffer),
+		experimental.WithBufferPool(framecodec.Buffers),
 	)
 	if err != nil {
 		return nil, err

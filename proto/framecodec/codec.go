@@ -7,14 +7,16 @@
 // buffers into one of a pool, which the reader gives back with [Release] once it
 // has printed it; and the messages of a response of many are read into memory that
 // the next one is read into again: for both, a response is received into a [Listing].
-// Everything else is marshalled as ever; on the wire nothing is different.
+// Everything else is marshalled as by gRPC's own codec, into buffers of a pool of
+// ours (see [Buffers]); on the wire nothing is different.
 package framecodec
 
 import (
-	"google.golang.org/grpc/encoding"
-	_ "google.golang.org/grpc/encoding/proto" // registers what Codec falls back on
+	"fmt"
+
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
 
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
 )
@@ -27,8 +29,6 @@ type Frame struct{ Data mem.BufferSlice }
 // sides of the storage service.
 type Codec struct{}
 
-var protobuf = encoding.GetCodecV2("proto")
-
 // Name implements encoding.CodecV2.
 func (Codec) Name() string { return "proto" }
 
@@ -37,14 +37,27 @@ func (Codec) Marshal(v any) (mem.BufferSlice, error) {
 	if f, ok := v.(*Frame); ok {
 		return f.Data, nil
 	}
-	return protobuf.Marshal(v)
+	m, ok := v.(proto.Message)
+	if !ok {
+		return nil, fmt.Errorf("framecodec: %T is no message", v)
+	}
+	// What this finds out is what UseCachedSize uses: nobody changes m meanwhile.
+	size := proto.Size(m)
+	b := Buffers.Get(size)
+	out, err := proto.MarshalOptions{UseCachedSize: true}.MarshalAppend((*b)[:0], m)
+	if err != nil {
+		Buffers.Put(b)
+		return nil, err
+	}
+	*b = out
+	return mem.BufferSlice{mem.NewBuffer(b, Buffers)}, nil
 }
 
 // Unmarshal implements encoding.CodecV2.
 func (Codec) Unmarshal(data mem.BufferSlice, v any) error {
 	l, ok := v.(*Listing)
 	if !ok {
-		return protobuf.Unmarshal(data, v)
+		return unmarshal(data, v)
 	}
 	if data.Len() >= minChunk {
 		if chunk := parseChunk(data); chunk != nil {
@@ -56,7 +69,17 @@ func (Codec) Unmarshal(data mem.BufferSlice, v any) error {
 			return nil
 		}
 	}
-	return protobuf.Unmarshal(data, &l.Response)
+	return unmarshal(data, &l.Response)
+}
+
+func unmarshal(data mem.BufferSlice, v any) error {
+	m, ok := v.(proto.Message)
+	if !ok {
+		return fmt.Errorf("framecodec: %T is no message", v)
+	}
+	b := data.MaterializeToBuffer(Buffers)
+	defer b.Free()
+	return proto.Unmarshal(b.ReadOnlyData(), m)
 }
 
 // Field numbers.

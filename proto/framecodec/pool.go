@@ -4,12 +4,11 @@ import (
 	"slices"
 	"sync"
 
-	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/mem"
 )
 
-// Buffers is the pool of what is sent and received by gRPC in this process, the codec
-// named "proto" included. What Get returns may have anything in it: who gets a buffer
+// Buffers is the pool of what Codec sends and receives, and for gRPC to read into (see
+// package grpc/experimental). What Get returns may have anything in it: who gets a buffer
 // writes all of it. Safe for concurrent use.
 //
 // gRPC's own pool has buffers of 32 KiB and of 1 MiB and none between, and clears a
@@ -17,9 +16,6 @@ import (
 // each batch of commands above 32 KiB had a MiB of memory of its own, and cost the
 // writing of one.
 var Buffers mem.BufferPool = newPool()
-
-// gRPC takes another pool for its codec at this time only.
-func init() { experimental.SetDefaultBufferPool(Buffers) }
 
 // sizes are those of the buffers that are kept: a little more than powers of two, since
 // what is of such a size, as the data of a chunk, comes with a head.

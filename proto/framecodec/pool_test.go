@@ -3,10 +3,6 @@ package framecodec
 import (
 	"testing"
 
-	"google.golang.org/grpc/encoding"
-	_ "google.golang.org/grpc/encoding/proto"
-	"google.golang.org/grpc/mem"
-
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
 )
 
@@ -27,7 +23,7 @@ func TestPool(t *testing.T) {
 	}
 	// What is put there that is not of the pool is not given out.
 	for _, size := range []int{0, 1, 300, 1 << 20, 40 << 20} {
-		foreign := make([]byte, size, size)
+		foreign := make([]byte, size)
 		p.Put(&foreign)
 		if got := *p.Get(max(size-100, 1)); size > 0 && &got[0] == &foreign[0] {
 			t.Errorf("a foreign buffer of %d octets is given out", size)
@@ -45,17 +41,23 @@ func TestRelease(t *testing.T) {
 	}
 }
 
-// gRPC's codec takes buffers of this pool: one of 64 KiB is no MiB.
-func TestGRPCUsesThePool(t *testing.T) {
-	if mem.DefaultBufferPool() != Buffers {
-		t.Fatal("gRPC has another pool")
-	}
-	data, err := encoding.GetCodecV2("proto").Marshal(&pb.BodyChunk{Data: make([]byte, 64<<10)})
+// A message of 64 KiB takes no MiB.
+func TestMarshalTakesBuffersOfThePool(t *testing.T) {
+	data, err := Codec{}.Marshal(&pb.BodyChunk{Data: make([]byte, 64<<10)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer data.Free()
 	if b := data[0].ReadOnlyData(); cap(b) > 128<<10 {
 		t.Errorf("a message of %d octets lies in %d", len(b), cap(b))
+	}
+}
+
+func TestCodecTakesMessagesOnly(t *testing.T) {
+	if _, err := (Codec{}).Marshal("text"); err == nil {
+		t.Error("a string was marshalled")
+	}
+	if err := (Codec{}).Unmarshal(nil, new(int)); err == nil {
+		t.Error("an int was unmarshalled")
 	}
 }
