@@ -194,15 +194,14 @@ func flip(f vfs.FS, path string, part float64) (at int, err error) {
 	return at, errors.Join(err, file.Sync(), file.Close())
 }
 
-// A flipped bit in any file that a node has is found: when it starts, or when all is
-// read. It then sets its data aside, by itself, and is caught up by the others; or the
-// bit was of no account. In no case does it differ from the others afterwards.
-func TestFlippedBitsAreMended(t *testing.T) {
-	var failed atomic.Pointer[error]
+// withMail starts a cluster, n3 with another configuration, in which alice has mail that
+// is in the state's files and no longer in the log.
+func withMail(t *testing.T, n3 func(*node.Config)) (*nodetest.Cluster, *user) {
+	t.Helper()
 	c := nodetest.Start(t, nodetest.Options{Shards: 1, Adjust: func(cfg *node.Config) {
 		cfg.Limits = shard.Limits{SnapshotBytes: 16 << 10, SnapshotEvery: time.Second, TrailingBytes: 1, TrailingLogs: 8}
 		if cfg.ID == "n3" {
-			cfg.OnFatal = func(err error) { failed.Store(&err) }
+			n3(cfg)
 		}
 	}})
 	c.CreateAccount(t, "alice", "secret")
@@ -211,6 +210,15 @@ func TestFlippedBitsAreMended(t *testing.T) {
 		u.append(fmt.Sprintf("%d %s", i, strings.Repeat("body ", 1000)))
 	}
 	c.HashesEqual(t)
+	return c, u
+}
+
+// A flipped bit in any file that a node has is found: when it starts, or when all is
+// read. It then sets its data aside, by itself, and is caught up by the others; or the
+// bit was of no account. In no case does it differ from the others afterwards.
+func TestFlippedBitsAreMended(t *testing.T) {
+	var failed atomic.Pointer[error]
+	c, u := withMail(t, func(cfg *node.Config) { cfg.OnFatal = func(err error) { failed.Store(&err) } })
 	mended, server := 0, c.Node("n3").ServerID()
 	for i := range *flips {
 		c.Stop(t, "n3")

@@ -79,24 +79,7 @@ mirrors_mailboxes() {
 test_mbsync_mailboxes() {
     say "mbsync: new mailboxes, here and there"
     local user=ida
-    cat >"$work/mbsyncrc-new" <<RC
-FSync no
-IMAPAccount quorumail
-Host ${imap%:*}
-Port ${imap##*:}
-User $user@example.org
-Pass secret
-SSLType None
-AuthMechs LOGIN
-Timeout 60
-
-IMAPStore far
-Account quorumail
-
-MaildirStore near
-Path $work/maildir-new/
-Inbox $work/maildir-new/INBOX
-SubFolders Verbatim
+    { mbsync_stores "$user" maildir-new && cat; } >"$work/mbsyncrc-new" <<RC
 
 Channel new
 Far :far:

@@ -298,17 +298,16 @@ test_mutt() {
     contains "compressing" '< a[0-9]+ OK DEFLATE active' "$work/mutt3.log0"
 }
 
-test_mbsync() {
-    say "mbsync: a mailbox of $messages messages"
-    go run ./bench/clients/fill --imap "$imap" --user alice@example.org --password secret --mailbox Big --count "$messages" || fail "filling the mailbox"
-    equal "messages on the server" "$messages" "$(mail Big --request 'SEARCH ALL' | count)"
-    # Nobody needs this Maildir after a crash; fsync for each of its files is slow.
-    cat >"$work/mbsyncrc" <<RC
+# mbsync_stores USER DIRECTORY prints the beginning of an mbsyncrc: the account, far, and
+# the Maildirs below a directory, near. Nobody needs them after a crash, and fsync for
+# each of their files is slow.
+mbsync_stores() {
+    cat <<RC
 FSync no
 IMAPAccount quorumail
 Host ${imap%:*}
 Port ${imap##*:}
-User alice@example.org
+User $1@example.org
 Pass secret
 SSLType None
 AuthMechs LOGIN
@@ -318,9 +317,17 @@ IMAPStore far
 Account quorumail
 
 MaildirStore near
-Path $work/maildir/
-Inbox $work/maildir/INBOX
+Path $work/$2/
+Inbox $work/$2/INBOX
 SubFolders Verbatim
+RC
+}
+
+test_mbsync() {
+    say "mbsync: a mailbox of $messages messages"
+    go run ./bench/clients/fill --imap "$imap" --user alice@example.org --password secret --mailbox Big --count "$messages" || fail "filling the mailbox"
+    equal "messages on the server" "$messages" "$(mail Big --request 'SEARCH ALL' | count)"
+    { mbsync_stores alice maildir && cat; } >"$work/mbsyncrc" <<RC
 
 Channel big
 Far :far:
