@@ -86,8 +86,9 @@ func (b *balancer) look(leads []lead, told map[string]*pb.NodeStatusResponse) (g
 	for _, l := range leads {
 		led[l.group] = b.led[l.group] + 1
 	}
-	there := make(map[string]int)
+	there, has := make(map[string]int), make(map[string]int)
 	for node, st := range told {
+		has[node] = leaderships(st)
 		if st.GetUnwilling() == "" {
 			there[node] = b.there[node] + 1
 		}
@@ -111,8 +112,8 @@ func (b *balancer) look(leads []lead, told map[string]*pb.NodeStatusResponse) (g
 			if s.Suffrage != raft.Voter || there[node] < settledLooks || st.GetServerId() != string(s.ID) || !hasLog(st, l.group, l.commit) {
 				continue
 			}
-			if has := leaderships(st); has < fewest {
-				fewest, group, to = has, l.group, node
+			if has[node] < fewest {
+				fewest, group, to = has[node], l.group, node
 			}
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/quorumail/quorumail/proto/framecodec"
 	pb "github.com/quorumail/quorumail/proto/quorumail/v1"
 )
 
@@ -25,34 +26,27 @@ func isHeartbeat(r *raft.AppendEntriesRequest) bool {
 // in memory: they are most of it, and go to each follower.
 func encodeAppend(r *raft.AppendEntriesRequest) pieces {
 	w := newPartWriter(len(r.Entries))
-	w.number(appendTerm, r.Term)
-	w.number(appendPrevIndex, r.PrevLogEntry)
-	w.number(appendPrevTerm, r.PrevLogTerm)
-	w.number(appendCommitIndex, r.LeaderCommitIndex)
+	w.own = framecodec.AppendNumber(w.own, appendTerm, r.Term)
+	w.own = framecodec.AppendNumber(w.own, appendPrevIndex, r.PrevLogEntry)
+	w.own = framecodec.AppendNumber(w.own, appendPrevTerm, r.PrevLogTerm)
+	w.own = framecodec.AppendNumber(w.own, appendCommitIndex, r.LeaderCommitIndex)
 	for _, e := range r.Entries {
 		appended := uint64(0)
 		if !e.AppendedAt.IsZero() {
 			appended = uint64(e.AppendedAt.UnixNano())
 		}
 		w.own = protowire.AppendTag(w.own, appendEntries, protowire.BytesType)
-		w.own = protowire.AppendVarint(w.own, uint64(sizeNumber(entryIndex, e.Index)+sizeNumber(entryTerm, e.Term)+
-			sizeNumber(entryType, uint64(e.Type))+sizeOctets(entryData, e.Data)+sizeOctets(entryExtensions, e.Extensions)+
-			sizeNumber(entryAppendedAt, appended)))
-		w.number(entryIndex, e.Index)
-		w.number(entryTerm, e.Term)
-		w.number(entryType, uint64(e.Type))
+		w.own = protowire.AppendVarint(w.own, uint64(framecodec.SizeNumber(entryIndex, e.Index)+framecodec.SizeNumber(entryTerm, e.Term)+
+			framecodec.SizeNumber(entryType, uint64(e.Type))+sizeOctets(entryData, e.Data)+sizeOctets(entryExtensions, e.Extensions)+
+			framecodec.SizeNumber(entryAppendedAt, appended)))
+		w.own = framecodec.AppendNumber(w.own, entryIndex, e.Index)
+		w.own = framecodec.AppendNumber(w.own, entryTerm, e.Term)
+		w.own = framecodec.AppendNumber(w.own, entryType, uint64(e.Type))
 		w.octets(entryData, e.Data)
 		w.octets(entryExtensions, e.Extensions)
-		w.number(entryAppendedAt, appended)
+		w.own = framecodec.AppendNumber(w.own, entryAppendedAt, appended)
 	}
 	return w.done()
-}
-
-// number appends a field, unless it is zero.
-func (w *partWriter) number(field protowire.Number, n uint64) {
-	if n != 0 {
-		w.own = protowire.AppendVarint(protowire.AppendTag(w.own, field, protowire.VarintType), n)
-	}
 }
 
 // octets adds a field, unless it is empty.
@@ -63,14 +57,7 @@ func (w *partWriter) octets(field protowire.Number, b []byte) {
 	}
 }
 
-// sizeNumber and sizeOctets are how many octets those fields have.
-func sizeNumber(field protowire.Number, n uint64) int {
-	if n == 0 {
-		return 0
-	}
-	return protowire.SizeTag(field) + protowire.SizeVarint(n)
-}
-
+// sizeOctets is how many octets that field has.
 func sizeOctets(field protowire.Number, b []byte) int {
 	if len(b) == 0 {
 		return 0

@@ -106,8 +106,8 @@ const (
 // minPart is how large a part is at least for it to be sent from where it is.
 const minPart = 1 << 10
 
-// encodeFrames makes a pb.ExchangeRequest of frames, or a pb.ExchangeResponse, with
-// the parts of payloads as they are.
+// encodeFrames makes a pb.ExchangeRequest of frames, with the parts of payloads as they
+// are.
 func encodeFrames(frames []outFrame) (pieces, error) {
 	out := newPartWriter(len(frames))
 	var head []byte

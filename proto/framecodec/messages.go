@@ -195,14 +195,14 @@ func AppendRecord(b []byte, m *pb.FetchedMessage) []byte {
 		for _, k := range s.GetKeywords() {
 			keywords += protowire.SizeVarint(uint64(k))
 		}
-		size := sizeNumber(uint64(s.GetUid())) + sizeNumber(s.GetModSeq()) + sizeNumber(uint64(s.GetSystemFlags()))
+		size := SizeNumber(stateUID, uint64(s.GetUid())) + SizeNumber(stateModSeq, s.GetModSeq()) + SizeNumber(stateFlags, uint64(s.GetSystemFlags()))
 		if keywords > 0 {
 			size += 1 + protowire.SizeBytes(keywords)
 		}
 		b = protowire.AppendVarint(protowire.AppendTag(b, messageState, protowire.BytesType), uint64(size))
-		b = appendNumber(b, stateUID, uint64(s.GetUid()))
-		b = appendNumber(b, stateModSeq, s.GetModSeq())
-		b = appendNumber(b, stateFlags, uint64(s.GetSystemFlags()))
+		b = AppendNumber(b, stateUID, uint64(s.GetUid()))
+		b = AppendNumber(b, stateModSeq, s.GetModSeq())
+		b = AppendNumber(b, stateFlags, uint64(s.GetSystemFlags()))
 		if keywords > 0 {
 			b = protowire.AppendVarint(protowire.AppendTag(b, stateKeywords, protowire.BytesType), uint64(keywords))
 			for _, k := range s.GetKeywords() {
@@ -210,28 +210,11 @@ func AppendRecord(b []byte, m *pb.FetchedMessage) []byte {
 			}
 		}
 	}
-	b = appendNumber(b, messageDate, uint64(m.GetInternalDate()))
-	b = appendNumber(b, messageZone, uint64(int64(m.GetZoneMinutes())))
-	b = appendNumber(b, messageSize, m.GetSize())
-	b = appendNumber(b, messageEmailID, m.GetEmailId())
-	b = appendNumber(b, messageSaveDate, uint64(m.GetSaveDate()))
-	b = appendNumber(b, messageExpunged, protowire.EncodeBool(m.GetExpunged()))
-	return appendNumber(b, messageThread, m.GetThreadId())
-}
-
-// appendNumber appends a field, but not zero, which is what a field is that is not
-// there. All fields of numbers have a tag of one octet.
-func appendNumber(b []byte, num protowire.Number, v uint64) []byte {
-	if v == 0 {
-		return b
-	}
-	return protowire.AppendVarint(append(b, byte(num)<<3|byte(protowire.VarintType)), v)
-}
-
-// sizeNumber is how many octets that appends.
-func sizeNumber(v uint64) int {
-	if v == 0 {
-		return 0
-	}
-	return 1 + protowire.SizeVarint(v)
+	b = AppendNumber(b, messageDate, uint64(m.GetInternalDate()))
+	b = AppendNumber(b, messageZone, uint64(int64(m.GetZoneMinutes())))
+	b = AppendNumber(b, messageSize, m.GetSize())
+	b = AppendNumber(b, messageEmailID, m.GetEmailId())
+	b = AppendNumber(b, messageSaveDate, uint64(m.GetSaveDate()))
+	b = AppendNumber(b, messageExpunged, protowire.EncodeBool(m.GetExpunged()))
+	return AppendNumber(b, messageThread, m.GetThreadId())
 }
